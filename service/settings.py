@@ -1,0 +1,113 @@
+"""Every setting of the program, read once from the environment, in one place.
+
+A name here is the variable without its prefix: `amc_base_url` is `REPORT_BUILDER_AMC_BASE_URL`.
+A missing or wrong value stops the start with a sentence that names the variable.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "REPORT_BUILDER_"
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names the variable and the remedy."""
+
+
+def default_data_dir() -> Path:
+    """Where the embedded database and results live: root's home stays closed, so not below it."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/report-builder")
+    return Path.home() / ".local" / "share" / "report-builder"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings with their defaults; durations in seconds, addresses as URLs."""
+
+    # Storage
+    data_dir: Path = msgspec.field(default_factory=default_data_dir)
+    database_url: str | None = None
+    """PostgreSQL 15 or newer, as a role that is neither superuser nor the log's owner. Absent: embedded."""
+    database_admin_url: str | None = None
+    """Used by `migrate` alone."""
+    database_pool_size: Count = 10
+
+    # Broker
+    amqp_url: str | None = None
+    """RabbitMQ 3.10 or newer. Absent: the memory broker, for one process."""
+    worker_concurrency: Count = 16
+    """Deliveries that one worker process works on at once."""
+
+    # HTTP
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+
+    # AMC
+    amc_base_url: str = "https://advertising-api.amazon.com"
+    amc_token_url: str = "https://api.amazon.com/auth/o2/token"
+    amc_client_id: str = ""
+    amc_client_secret: str = msgspec.field(default="")
+    amc_refresh_token: str = ""
+    amc_timeout: Seconds = 30
+    """One request to AMC, from connect to the last byte of the answer."""
+    amc_requests_per_second: Annotated[float, Meta(gt=0)] = 5
+    amc_poll_delays: tuple[Annotated[float, Meta(ge=0)], ...] = (15, 30, 60)
+    """Waits before the first, second … poll of an execution; the last one repeats."""
+    amc_execution_timeout: Annotated[int, Meta(ge=900, le=86400)] = 21600
+
+    # Backfill
+    lease_margin: Seconds = 60
+    """How long past its delay a step may stay silent before it is sent again."""
+    retry_base: Seconds = 10
+    """First back-off after a transient failure; doubles with each attempt up to `retry_cap`."""
+    retry_cap: Seconds = 900
+    admission_interval: Seconds = 1
+    """Longest pause between two admissions when nothing wakes one earlier."""
+    shutdown_grace: Seconds = 20
+
+    # Log
+    log_level: str = "info"
+
+    def __repr__(self) -> str:  # a settings object may end in a log line: no secret may
+        return f"Settings(data_dir={str(self.data_dir)!r}, host={self.host!r}, port={self.port})"
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from `REPORT_BUILDER_*` variables.
+
+    Raises SettingsError for an unknown variable with our prefix or a value that does not fit.
+    """
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    values: dict[str, object] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in fields:
+            raise SettingsError(f"{variable} is not a setting; see the list in service/settings.py")
+        if value == "":
+            continue
+        parsed: object = value
+        if name == "amc_poll_delays":
+            parsed = [part.strip() for part in value.split(",")]
+        try:
+            values[name] = msgspec.convert(parsed, fields[name].type, strict=False, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{variable}={value!r} does not fit: {error}") from None
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError(kind)
