@@ -1,0 +1,47 @@
+# Every command of a newcomer's day. Each one sets up what it needs first; nothing is to be installed
+# by hand (as root; without root the scripts say what is missing).
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench soak chaos lock clean runtime development
+
+# PYTHON=python3.13 make demo: another Python than the machine's first one
+export PYTHON ?= python3
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: runtime ## run it all here, with a sample backfill of 52 weeks (ONCE=1, DATA=file.csv, SEGMENTATION=daily|weekly|monthly, PORT=8080)
+	@exec .venv/bin/report-builder demo $(if $(ONCE),--once) $(if $(DATA),--data "$$DATA") \
+	  $(if $(SEGMENTATION),--segmentation "$$SEGMENTATION") $(if $(PORT),--port "$$PORT")
+
+test: development ## every test, with RabbitMQ and PostgreSQL 15 (AMQP_URL=… uses your broker, ARGS=… goes to pytest)
+	@scripts/with-services pytest $(ARGS)
+
+lint: development ## style, types, the direction of imports
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/python -m pip check
+
+bench: development ## measure, and compare with others
+	@scripts/with-services python -m tests.bench $(ARGS)
+
+chaos: development ## break things while it works, the long form
+	@TEST_LENGTH=long scripts/with-services pytest tests/chaos $(ARGS)
+
+soak: development ## keep it busy for hours, watching memory and latency
+	@TEST_LENGTH=long scripts/with-services pytest tests/chaos -m soak $(ARGS)
+
+lock: ## write the lock files anew from pyproject.toml (UPGRADE=1: take the newest of everything)
+	@scripts/lock $(if $(UPGRADE),--upgrade)
+
+clean: ## remove everything that these commands made in this folder
+	rm -rf .venv var dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+runtime:
+	@scripts/setup
+
+development:
+	@scripts/setup development

@@ -1,0 +1,118 @@
+-- Gives free slots to waiting segments: the lease and segment.dispatched commit together.
+--
+-- event_ids are as many new ids as segments may be admitted at once; lease_seconds is how long a step may
+-- stay silent. Answers what was admitted, to be published after the commit; a publication that is lost is
+-- sent again when the lease ends.
+CREATE OR REPLACE FUNCTION admit_segments(event_ids uuid[], lease_seconds double precision)
+RETURNS TABLE (segment_id uuid, collection_id uuid, team_id text, lane text, fence int, last_position bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  _wanted     int := coalesce(array_length(event_ids, 1), 0);
+  _used       jsonb;          -- instance -> slots in use
+  _used_bulk  jsonb;          -- instance -> of these, by bulk work
+  _candidate  record;
+  _picked     segment_leases[] := '{}';
+  _versions   int[] := '{}';
+  _attempts   int[] := '{}';
+  _in_use     int;
+  _in_bulk    int;
+  _answer     record;
+BEGIN
+  -- Locked before anything is counted: two admissions that count at once would both find the last slot free.
+  PERFORM pg_advisory_xact_lock(hashtext('admit_segments'));
+  PERFORM settle_leases();
+
+  SELECT coalesce(jsonb_object_agg(u.instance_id, u.used), '{}'), coalesce(jsonb_object_agg(u.instance_id, u.bulk), '{}')
+    INTO _used, _used_bulk
+    FROM (SELECT l.instance_id, count(*) AS used, count(*) FILTER (WHERE l.lane = 'bulk') AS bulk
+            FROM segment_leases l WHERE l.holds_slot GROUP BY l.instance_id) u;
+
+  -- A turn is the number of slots that the collection (user, team) would have with this one: sorting by
+  -- turns gives round-robin over teams, in them over users, in them over collections.
+  FOR _candidate IN
+    WITH collection_use AS (
+      SELECT l.collection_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot GROUP BY l.collection_id
+    ), user_use AS (
+      SELECT l.team_id, l.user_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot
+       GROUP BY l.team_id, l.user_id
+    ), team_use AS (
+      SELECT l.team_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot GROUP BY l.team_id
+    ), collection_turns AS (
+      SELECT c.collection_id, c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.created_at,
+             i.max_concurrent, s.segment_id, s.stream_version, s.attempts, coalesce(u.used, 0) + s.turn AS turn
+        FROM report_data_collections c
+        JOIN amc_instances i ON i.instance_id = c.instance_id
+        LEFT JOIN collection_use u ON u.collection_id = c.collection_id
+        CROSS JOIN LATERAL (
+          SELECT w.segment_id, w.stream_version, w.attempts,
+                 row_number() OVER (ORDER BY CASE WHEN c.newest_first THEN DATE '2000-01-01' - w.week_start
+                                                  ELSE w.week_start - DATE '2000-01-01' END) AS turn
+            FROM report_data_weeks w
+           WHERE w.collection_id = c.collection_id
+             AND (w.status = 'pending' OR (w.status = 'waiting' AND w.retry_at <= clock_timestamp()))
+             AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)
+           ORDER BY turn
+           LIMIT least(_wanted, greatest(0, c.parallel_limit - coalesce(u.used, 0)))
+        ) s
+       WHERE c.finished_at IS NULL
+    ), user_turns AS (
+      SELECT t.*, coalesce(u.used, 0) + row_number() OVER (
+               PARTITION BY t.team_id, t.user_id ORDER BY t.turn, t.created_at, t.collection_id) AS user_turn
+        FROM collection_turns t
+        LEFT JOIN user_use u ON u.team_id = t.team_id AND u.user_id IS NOT DISTINCT FROM t.user_id
+    )
+    SELECT t.*, coalesce(u.used, 0) + row_number() OVER (
+             PARTITION BY t.team_id ORDER BY t.user_turn, t.created_at, t.collection_id) AS team_turn
+      FROM user_turns t LEFT JOIN team_use u ON u.team_id = t.team_id
+     ORDER BY t.lane = 'bulk', team_turn, t.created_at, t.collection_id, t.turn
+  LOOP
+    EXIT WHEN cardinality(_picked) >= _wanted;
+    _in_use := coalesce((_used ->> _candidate.instance_id)::int, 0);
+    _in_bulk := coalesce((_used_bulk ->> _candidate.instance_id)::int, 0);
+    CONTINUE WHEN _in_use >= _candidate.max_concurrent;
+    -- One slot of an instance that has more than one is kept for scheduled and once-only runs.
+    CONTINUE WHEN _candidate.lane = 'bulk'
+              AND _in_bulk >= _candidate.max_concurrent - least(1, _candidate.max_concurrent - 1);
+    _used := jsonb_set(_used, ARRAY[_candidate.instance_id], to_jsonb(_in_use + 1));
+    IF _candidate.lane = 'bulk' THEN
+      _used_bulk := jsonb_set(_used_bulk, ARRAY[_candidate.instance_id], to_jsonb(_in_bulk + 1));
+    END IF;
+    _picked := _picked || ROW(
+      _candidate.segment_id, _candidate.collection_id, _candidate.team_id, _candidate.user_id,
+      _candidate.workflow_id, _candidate.instance_id, _candidate.lane, 1, 'submit', 0, true,
+      clock_timestamp() + make_interval(secs => lease_seconds))::segment_leases;
+    _versions := _versions || _candidate.stream_version;
+    _attempts := _attempts || _candidate.attempts + 1;
+  END LOOP;
+  IF cardinality(_picked) = 0 THEN RETURN; END IF;
+
+  -- Each with the version that the read model has seen: a segment that has moved on since is a conflict.
+  SELECT * INTO _answer FROM (
+    SELECT array_agg(NULL::text) AS nothing, array_agg(p.n::int) AS numbers,
+           array_agg('segment-' || p.segment_id) AS streams, array_agg('segment.dispatched'::text) AS types,
+           array_agg(1) AS ones, array_agg(p.team_id) AS teams, array_agg(p.user_id) AS users,
+           array_agg(p.workflow_id) AS workflows,
+           array_agg(json_build_object('collection_id', p.collection_id, 'attempt', _attempts[p.n],
+                                       'step', 'submit', 'reason', 'admitted')::text) AS bodies,
+           array_agg(json_build_object('correlation_id', p.collection_id)::text) AS metadata
+      FROM unnest(_picked) WITH ORDINALITY AS p(segment_id, collection_id, team_id, user_id, workflow_id,
+             instance_id, lane, fence, step, sequence, holds_slot, lease_until, n)) AS a,
+    LATERAL append_events(
+      a.nothing, a.nothing::bytea[], a.nothing::int[], a.nothing,
+      a.numbers, a.streams, _versions,
+      a.numbers, event_ids[1 : cardinality(_picked)], a.types, a.ones, a.teams, a.users, a.workflows,
+      a.nothing, a.bodies, a.metadata);
+
+  RETURN QUERY
+  INSERT INTO segment_leases
+  SELECT p.segment_id, p.collection_id, p.team_id, p.user_id, p.workflow_id, p.instance_id, p.lane,
+         _answer.versions[p.n], p.step, p.sequence, p.holds_slot, p.lease_until
+    FROM unnest(_picked) WITH ORDINALITY AS p(segment_id, collection_id, team_id, user_id, workflow_id,
+           instance_id, lane, fence, step, sequence, holds_slot, lease_until, n)
+   WHERE _answer.verdicts[p.n] = 'appended'
+  RETURNING segment_leases.segment_id, segment_leases.collection_id, segment_leases.team_id,
+            segment_leases.lane, segment_leases.fence,
+            (SELECT max(p) FROM unnest(_answer.last_positions) AS p);
+END
+$$;

@@ -1,0 +1,174 @@
+"""Appending: requests, their verdicts, and the one call that takes many requests to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import asyncpg
+import msgspec
+
+from db.pool import Connection
+from events.codec import encode
+from events.envelope import NewEvent
+from events.registry import event_type_of
+
+Expected = int | Literal["none", "any"]
+
+
+class Write(msgspec.Struct, frozen=True):
+    """Events for one stream, and the version that it must have: a number, `none` (it must not exist) or `any`."""
+
+    stream: str
+    expected: Expected
+    events: tuple[NewEvent, ...]
+
+
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    """A caller's key with its whole scope, the digest of what was asked, and the answer to give again."""
+
+    key: str
+    digest: bytes
+    status: int = 200
+    answer: str = "{}"
+
+
+class AppendRequest(msgspec.Struct, frozen=True):
+    """Writes that are recorded together or not at all; no stream twice."""
+
+    writes: tuple[Write, ...]
+    key: IdempotencyKey | None = None
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """The events are in the log at `first_position` to `last_position`; `versions` has each write's stream version.
+
+    `duplicate`: they were recorded by an earlier request; `answer` and `status` are then the first ones, where
+    that request had an idempotency key.
+    """
+
+    first_position: int
+    last_position: int
+    versions: tuple[int, ...]
+    duplicate: bool = False
+    status: int | None = None
+    answer: str | None = None
+
+
+class Conflict(Exception):
+    """A stream was not at the expected version. `actual` has the version of each stream of the request."""
+
+    def __init__(self, actual: dict[str, int]) -> None:
+        super().__init__(f"expected version does not hold; the streams are at {actual}")
+        self.actual = actual
+
+
+class HalfKnown(Exception):
+    """Some of the request's event ids are recorded and some are not: it was changed since it was first sent."""
+
+
+class KeyReused(Exception):
+    """The idempotency key came before with another content."""
+
+
+class EncodedRequest:
+    """A request with its bodies encoded, ready to be laid into a batch; bad text raises here, for this request alone."""
+
+    __slots__ = ("events", "request", "size")
+
+    def __init__(self, request: AppendRequest) -> None:
+        self.request = request
+        # One flat row per event, in the order of append_events' arrays from event_ids on; null is a plain None.
+        self.events: list[list[tuple[Any, ...]]] = [
+            [
+                (
+                    event.id,
+                    (kind := event_type_of(event.data)).name,
+                    kind.version,
+                    event.team_id,
+                    event.user_id,
+                    event.workflow_id,
+                    event.step_completed,
+                    encode(event.data),
+                    encode(event.metadata),
+                )
+                for event in write.events
+            ]
+            for write in request.writes
+        ]
+        self.size = sum(len(row[7]) + len(row[8]) for rows in self.events for row in rows)
+
+
+APPEND = f"SELECT * FROM append_events({', '.join(f'${number}' for number in range(1, 18))})"
+
+
+def batch_arguments(batch: Sequence[EncodedRequest]) -> list[list[Any]]:
+    """The flat arrays of `append_events` for these requests, in its order of arguments."""
+    keys: list[IdempotencyKey | None] = []
+    writes: list[tuple[int, str, int | None]] = []
+    events: list[tuple[Any, ...]] = []
+    for number, encoded in enumerate(batch, 1):
+        keys.append(encoded.request.key)
+        for write, rows in zip(encoded.request.writes, encoded.events, strict=True):
+            expected = write.expected
+            writes.append(
+                (number, write.stream, _EXPECTED[expected] if isinstance(expected, str) else expected)
+            )
+            events += [(len(writes), *row) for row in rows]
+    return [
+        [key and key.key for key in keys],
+        [key and key.digest for key in keys],
+        [key and key.status for key in keys],
+        [key and key.answer for key in keys],
+        *(list(column) for column in zip(*writes, strict=True)),
+        *(list(column) for column in zip(*events, strict=True)),
+    ]
+
+
+_EXPECTED: dict[str, int | None] = {"none": 0, "any": None}
+
+
+async def append_batch(
+    connection: Connection, batch: Sequence[EncodedRequest]
+) -> list[Appended | Conflict | HalfKnown | KeyReused]:
+    """Sends many requests as one call and one commit; answers one verdict for each, in order.
+
+    A data error (text that PostgreSQL cannot hold) fails the whole batch: the caller sends each on its own then.
+    """
+    row = await connection.fetchrow(APPEND, *batch_arguments(batch))
+    assert row is not None
+    verdicts: list[Appended | Conflict | HalfKnown | KeyReused] = []
+    first_write = 0
+    for index, encoded in enumerate(batch):
+        writes = encoded.request.writes
+        versions = tuple(row["versions"][first_write : first_write + len(writes)])
+        first_write += len(writes)
+        match row["verdicts"][index]:
+            case "appended":
+                verdicts.append(
+                    Appended(row["first_positions"][index], row["last_positions"][index], versions)
+                )
+            case "duplicate":
+                verdicts.append(
+                    Appended(
+                        row["first_positions"][index],
+                        row["last_positions"][index],
+                        versions,
+                        duplicate=True,
+                        status=row["statuses"][index],
+                        answer=row["answers"][index],
+                    )
+                )
+            case "conflict":
+                verdicts.append(Conflict({w.stream: v for w, v in zip(writes, versions, strict=True)}))
+            case "half_known":
+                verdicts.append(HalfKnown("some of the events are recorded already and some are not"))
+            case "key_reused":
+                verdicts.append(KeyReused("the idempotency key came before with another content"))
+            case other:
+                raise AssertionError(other)
+    return verdicts
+
+
+# Errors that come from one request's content, so that its neighbours in the batch can go on without it.
+DATA_ERRORS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)

@@ -1,0 +1,93 @@
+"""What surrounds an event: where it belongs, who caused it, and, once recorded, its place in the log."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+Step = Literal["parameters", "schedule", "review", "submit"]
+Category = Literal["report", "collection", "segment", "schedule", "team", "instance", "workflow", "log"]
+
+
+def new_id(now: float | None = None) -> UUID:
+    """A UUID of version 7 (RFC 9562): ordered by time, so that index pages fill at their end.
+
+    `now` is in seconds since 1970; the remaining 74 bits are random.
+    """
+    milliseconds = int((time.time() if now is None else now) * 1000)
+    noise = int.from_bytes(os.urandom(10), "big")
+    return UUID(
+        int=(milliseconds << 80)
+        | (0x7 << 76)
+        | ((noise >> 62 & 0xFFF) << 64)
+        | (0b10 << 62)
+        | (noise & (1 << 62) - 1)
+    )
+
+
+def stream_of(category: Category, id: UUID | str) -> str:
+    """The stream's name: category, hyphen, id."""
+    return f"{category}-{id}"
+
+
+class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an event came about. `correlation_id` names the whole undertaking (a report, a collection);
+    `causation_id` the event or request that led to this one; `trace_id` the W3C trace."""
+
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    trace_id: str | None = None
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that is not recorded yet. `data` is one of the registered structs of `events.types`.
+
+    `id` is made once: sending the same request again with the same ids records nothing twice.
+    """
+
+    data: msgspec.Struct
+    team_id: str
+    user_id: UUID | None = None
+    workflow_id: str | None = None
+    step_completed: Step | None = None
+    metadata: Metadata = Metadata()
+    id: UUID = msgspec.field(default_factory=new_id)
+
+
+class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A row of the log. `configuration` and `metadata` hold the stored JSON, byte for byte.
+
+    `recorded_at` is the database's time of the append, in UTC, and never goes back from one position to the next.
+    """
+
+    position: int
+    id: UUID
+    stream: str
+    stream_version: int
+    event_type: str
+    schema_version: int
+    team_id: str
+    user_id: UUID | None
+    workflow_id: str | None
+    step_completed: Step | None
+    configuration: str
+    metadata: str
+    recorded_at: datetime
+
+    @property
+    def entity_id(self) -> str:
+        """The stream's id without its category."""
+        return self.stream.partition("-")[2]
+
+    @cached_property
+    def data(self) -> msgspec.Struct:
+        """The event's struct in its current version; decoded once for all readers of this process."""
+        from events.registry import decode  # the registry imports the event types, and they this module
+
+        return decode(self.event_type, self.schema_version, self.configuration)

@@ -1,0 +1,136 @@
+"""Following the log: catch up from the table, then live.
+
+One reader per process keeps the newest events in a ring, decoded once for all its followers. A follower
+inside the ring is served from memory, one behind it from the table: nobody is dropped, and nobody skips.
+Notifications are only hints; what counts is what the table holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+import asyncpg
+import structlog
+
+from db.pool import Pool
+from events.envelope import RecordedEvent
+from events.reader import LogDamaged, read_after, read_head
+
+log = structlog.get_logger()
+
+CHANNEL = "report_builder_events"
+NOTIFY_INTERVAL = 0.01
+POLL_INTERVAL = 1.0
+BATCH = 500
+
+
+class Feed:
+    """The log as this process sees it. `run` must be running for followers to hear of new events."""
+
+    def __init__(self, pool: Pool, *, ring_size: int = 8192) -> None:
+        self._pool = pool
+        self._ring: deque[RecordedEvent] = deque(maxlen=ring_size)
+        self._head = 0
+        self._hint = asyncio.Event()
+        self._moved = asyncio.Condition()
+        self._to_notify = 0
+        self._untold = asyncio.Event()
+
+    @property
+    def head(self) -> int:
+        """The last position that this process has seen."""
+        return self._head
+
+    def appended(self, position: int) -> None:
+        """This process has appended up to `position`: look, and tell the others soon."""
+        self._to_notify = max(self._to_notify, position)
+        self._untold.set()
+        self._hint.set()
+
+    async def run(self) -> None:
+        """Keeps the ring up until cancelled; outlives a database that goes away and comes back."""
+        self._head = await read_head(self._pool)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._notify())
+            tasks.create_task(self._listen())
+            tasks.create_task(self._fill())
+
+    async def read(self, after: int, limit: int = BATCH) -> list[RecordedEvent]:
+        """At most `limit` events after the position, from memory where they are there."""
+        ring = self._ring
+        if ring and ring[0].position <= after + 1:
+            start = after + 1 - ring[0].position
+            return [ring[index] for index in range(start, min(start + limit, len(ring)))]
+        return await read_after(self._pool, after, limit)
+
+    async def wait_beyond(self, position: int, timeout: float | None = None) -> bool:
+        """Waits until the log goes beyond the position; False where `timeout` seconds passed first."""
+        try:
+            async with asyncio.timeout(timeout), self._moved:
+                await self._moved.wait_for(lambda: self._head > position)
+        except TimeoutError:
+            return False
+        return True
+
+    async def follow(self, after: int) -> AsyncIterator[list[RecordedEvent]]:
+        """All events after the position, in order, in batches; an empty batch each time the end is reached."""
+        while True:
+            events = await self.read(after)
+            yield events
+            if events:
+                after = events[-1].position
+            else:
+                await self.wait_beyond(after)
+
+    async def _fill(self) -> None:
+        while True:
+            self._hint.clear()  # before the look, so that a hint during it leads to another
+            try:
+                events = await read_after(self._pool, self._head, BATCH)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                log.warning("feed_waits_for_database", error=type(error).__name__)
+                await asyncio.sleep(POLL_INTERVAL)
+                continue
+            except LogDamaged as error:
+                log.critical("log_damaged", error=str(error))
+                raise
+            if events:
+                self._ring.extend(events)
+                async with self._moved:
+                    self._head = events[-1].position
+                    self._moved.notify_all()
+                if len(events) == BATCH:
+                    continue
+            try:
+                async with asyncio.timeout(POLL_INTERVAL):
+                    await self._hint.wait()
+            except TimeoutError:
+                continue
+
+    async def _notify(self) -> None:
+        """One notification for all appends of the last 10 ms: NOTIFY takes a lock of the whole server."""
+        while True:
+            await self._untold.wait()
+            await asyncio.sleep(NOTIFY_INTERVAL)
+            self._untold.clear()
+            try:
+                await self._pool.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self._to_notify))
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                log.warning("notification_lost", error=type(error).__name__)  # the others poll every second
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._pool.acquire() as connection:
+                    await connection.add_listener(CHANNEL, self._heard)
+                    while not connection.is_closed():
+                        await asyncio.sleep(POLL_INTERVAL)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                log.warning("feed_listens_again", error=type(error).__name__)
+            await asyncio.sleep(POLL_INTERVAL)
+
+    def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        if int(str(payload)) > self._head:
+            self._hint.set()

@@ -1,0 +1,50 @@
+"""Reading the log: by position, or one stream."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from db.pool import Connection, Pool
+from events.envelope import RecordedEvent
+
+COLUMNS = (
+    "position, id, stream, stream_version, event_type, schema_version, team_id, user_id, workflow_id,"
+    " step_completed, configuration, metadata, recorded_at"
+)
+
+
+class LogDamaged(Exception):
+    """A position is missing: positions are dense, so an event was removed. Nothing may go on from here."""
+
+
+async def read_after(connection: Connection | Pool, position: int, limit: int) -> list[RecordedEvent]:
+    """At most `limit` events after `position`, in order. Raises LogDamaged at a gap."""
+    rows = await connection.fetch(
+        f"SELECT {COLUMNS} FROM report_builder_audit WHERE position > $1 ORDER BY position LIMIT $2",  # noqa: S608
+        position,
+        limit,
+    )
+    for expected, row in enumerate(rows, position + 1):
+        if row["position"] != expected:
+            raise LogDamaged(
+                f"position {expected} is missing from the log; the next one is {row['position']}"
+            )
+    return [_event(row) for row in rows]
+
+
+async def read_stream(connection: Connection | Pool, stream: str) -> list[RecordedEvent]:
+    """All events of one stream, by version; an empty list where there is none."""
+    rows = await connection.fetch(
+        f"SELECT {COLUMNS} FROM report_builder_audit WHERE stream = $1 ORDER BY stream_version",  # noqa: S608
+        stream,
+    )
+    return [_event(row) for row in rows]
+
+
+async def read_head(connection: Connection | Pool) -> int:
+    """The last position; 0 for an empty log."""
+    return await connection.fetchval("SELECT coalesce(max(position), 0) FROM report_builder_audit")  # type: ignore[no-any-return]
+
+
+def _event(row: asyncpg.Record) -> RecordedEvent:
+    return RecordedEvent(**row)

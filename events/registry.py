@@ -1,0 +1,76 @@
+"""Which event types there are, in which version, and how an older version becomes the current one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, TypeVar
+
+import msgspec
+
+from events.types import collection, instance, log, report, segment, workflow
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+Data = TypeVar("Data", bound=type[msgspec.Struct])
+
+
+class UnknownEvent(Exception):
+    """A type or version that this release cannot read: whoever reads it must stop, never skip."""
+
+
+class RegistryError(Exception):
+    """The event types contradict each other; the program does not start."""
+
+
+class EventType(msgspec.Struct, frozen=True):
+    """One type: its name, its current version and struct, and the steps up from older versions."""
+
+    name: str
+    version: int
+    struct: type[msgspec.Struct]
+    upcasters: dict[int, Upcaster]
+
+
+def build_registry(modules: Iterable[ModuleType]) -> dict[str, EventType]:
+    """The event types of the modules' `EVENTS` and `UPCASTERS`.
+
+    Raises RegistryError for two types of one name, or a chain of upcasters that leaves a version out.
+    """
+    registry: dict[str, EventType] = {}
+    for module in modules:
+        upcasters: dict[tuple[str, int], Upcaster] = getattr(module, "UPCASTERS", {})
+        for (name, version), struct in module.EVENTS.items():
+            if name in registry:
+                raise RegistryError(f"the event type {name} is declared twice")
+            steps = {start: step for (of, start), step in upcasters.items() if of == name}
+            if set(steps) != set(range(1, version)):
+                raise RegistryError(f"{name} is at version {version}, but has upcasters from {sorted(steps)}")
+            registry[name] = EventType(name, version, struct, steps)
+        if strays := {name for name, _ in upcasters} - {name for name, _ in module.EVENTS}:
+            raise RegistryError(f"upcasters for types that do not exist: {sorted(strays)}")
+    return registry
+
+
+REGISTRY = build_registry((report, collection, segment, workflow, instance, log))
+_NAMES = {entry.struct: entry for entry in REGISTRY.values()}
+_DECODERS = {entry.name: msgspec.json.Decoder(entry.struct) for entry in REGISTRY.values()}
+
+
+def event_type_of(data: msgspec.Struct) -> EventType:
+    """The registered type of an event's struct; KeyError for a struct that is none."""
+    return _NAMES[type(data)]
+
+
+def decode(name: str, version: int, configuration: str) -> msgspec.Struct:
+    """The event's struct, brought up to the current version. Raises UnknownEvent."""
+    entry = REGISTRY.get(name)
+    if entry is None or version > entry.version:
+        raise UnknownEvent(
+            f"{name} version {version} is not known to this release; upgrade it before going on"
+        )
+    if version == entry.version:
+        return _DECODERS[name].decode(configuration)
+    raw = msgspec.json.decode(configuration)
+    for step in range(version, entry.version):
+        raw = entry.upcasters[step](raw)
+    return msgspec.convert(raw, entry.struct)

@@ -1,0 +1,60 @@
+"""Events of `report-` streams: one report on its way through the four steps of the builder."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+import msgspec
+
+from events.configurations import LookbackConfig, ParameterValues, ScheduleStep
+
+
+class ReportCreated(msgspec.Struct, frozen=True):
+    """A report was begun; nothing runs yet."""
+
+    name: str
+
+
+class ParametersSet(msgspec.Struct, frozen=True):
+    """Step 1: what is asked of whom, and the window of one run. `timezone` is the report's zone."""
+
+    instance_id: str
+    workflow_id: str
+    parameters: ParameterValues
+    lookback_config: LookbackConfig
+    timezone: str
+
+
+class ScheduleSet(msgspec.Struct, frozen=True):
+    """Step 2: once, recurring, history, or both."""
+
+    schedule: ScheduleStep
+
+
+class Reviewed(msgspec.Struct, frozen=True):
+    """Step 3: a person saw the configuration whose digest this is. `as_of` is fixed here: what was
+    reviewed is what runs."""
+
+    digest: str
+    as_of: date
+    window_start: date
+    window_end: date
+    segments: int
+    warnings: tuple[str, ...] = ()
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """Step 4: the reviewed configuration was set to work."""
+
+    digest: str
+    collection_id: UUID
+
+
+EVENTS = {
+    ("report.created", 1): ReportCreated,
+    ("report.parameters_set", 1): ParametersSet,
+    ("report.schedule_set", 1): ScheduleSet,
+    ("report.reviewed", 1): Reviewed,
+    ("report.submitted", 1): Submitted,
+}

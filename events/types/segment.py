@@ -1,0 +1,104 @@
+"""Events of `segment-` streams: one segment's way through AMC. They are the progress of a backfill.
+
+`segment.dispatched` issues the fence: its stream version. Every later append of a worker names the version
+that it has seen, so a worker whose lease was given to another gets a conflict.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from events.configurations import ParameterValues
+
+WorkStep = Literal["submit", "poll", "fetch"]
+ErrorKind = Literal["transient", "permanent", "unknown"]
+
+
+class Dispatched(msgspec.Struct, frozen=True):
+    """A slot was given, or given on: `reason` is `admitted` for a new attempt, `lease_expired` where the
+    current step is sent again because nobody was heard of."""
+
+    collection_id: UUID
+    attempt: int
+    step: WorkStep
+    reason: Literal["admitted", "lease_expired"]
+
+
+class SubmissionStarted(msgspec.Struct, frozen=True):
+    """The intent, committed before AMC is asked: what will be sent, so that a create whose answer is lost
+    can be found again. Times are as sent: local without offset, the end exclusive."""
+
+    collection_id: UUID
+    attempt: int
+    amc_workflow_id: str
+    window_start: str
+    window_end: str
+    time_zone: str
+    parameter_values: ParameterValues
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """AMC has the execution. `adopted`: it was found again after a lost answer."""
+
+    collection_id: UUID
+    execution_id: str
+    adopted: bool
+
+
+class Started(msgspec.Struct, frozen=True):
+    """AMC was seen to run it."""
+
+    collection_id: UUID
+    execution_id: str
+
+
+class Executed(msgspec.Struct, frozen=True):
+    """AMC has finished it with success; the slot is free, the result is still to be fetched."""
+
+    collection_id: UUID
+    execution_id: str
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """The result is stored. `checksum` is the SHA-256 of the Parquet file and its name in the store."""
+
+    collection_id: UUID
+    execution_id: str
+    rows: int
+    bytes: int
+    checksum: str
+
+
+class RetryScheduled(msgspec.Struct, frozen=True):
+    """An attempt failed in a way that may pass; the next begins at `retry_at` (UTC) or later."""
+
+    collection_id: UUID
+    attempt: int
+    kind: ErrorKind
+    error: str
+    retry_at: datetime
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The segment has come to its end without a result; `error` is Amazon's own text where there is one."""
+
+    collection_id: UUID
+    attempt: int
+    kind: ErrorKind
+    error: str
+
+
+EVENTS = {
+    ("segment.dispatched", 1): Dispatched,
+    ("segment.submission_started", 1): SubmissionStarted,
+    ("segment.submitted", 1): Submitted,
+    ("segment.started", 1): Started,
+    ("segment.executed", 1): Executed,
+    ("segment.completed", 1): Completed,
+    ("segment.retry_scheduled", 1): RetryScheduled,
+    ("segment.failed", 1): Failed,
+}

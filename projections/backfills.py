@@ -1,0 +1,228 @@
+"""Read models `report_data_collections` and `report_data_weeks`: where each segment stands, and what
+follows from it for its collection."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from events.codec import encode
+from events.configurations import SegmentationConfig
+from events.envelope import RecordedEvent
+from events.types import segment as segments
+from events.types.collection import BackfillStatus, CollectionCreated, CollectionFinished
+from projections.rows import Rows, Table
+
+
+class CollectionRow(msgspec.Struct, kw_only=True):
+    collection_id: UUID
+    team_id: str
+    user_id: UUID | None
+    report_id: UUID | None
+    workflow_id: str
+    instance_id: str
+    name: str
+    lane: str
+    lookback_config: str
+    segmentation_config: str | None
+    timezone: str
+    as_of: date
+    window_start: date
+    window_end: date
+    parallel_limit: int
+    newest_first: bool
+    max_attempts: int
+    backfill_status: BackfillStatus
+    segments_total: int
+    segments_active: int = 0
+    segments_waiting: int = 0
+    segments_completed: int = 0
+    segments_failed: int = 0
+    segments_cancelled: int = 0
+    segments_skipped: int = 0
+    row_count: int = 0
+    stream_version: int
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    updated_at: datetime
+
+
+class SegmentRow(msgspec.Struct, kw_only=True):
+    segment_id: UUID
+    collection_id: UUID
+    segment_number: int
+    week_start: date
+    week_end: date
+    status: str
+    attempts: int = 0
+    amc_execution_id: str | None = None
+    row_count: int | None = None
+    result_bytes: int | None = None
+    checksum: str | None = None
+    error: str | None = None
+    retry_at: datetime | None = None
+    stream_version: int
+    dispatched_at: datetime | None = None
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    updated_at: datetime
+
+
+COLLECTIONS = Table("report_data_collections", "collection_id", CollectionRow)
+SEGMENTS = Table("report_data_weeks", "segment_id", SegmentRow)
+
+# The collection's counter for a segment in this state; pending ones are the rest.
+COUNTERS = {
+    "dispatched": "segments_active",
+    "submitted": "segments_active",
+    "running": "segments_active",
+    "waiting": "segments_waiting",
+    "completed": "segments_completed",
+    "failed": "segments_failed",
+    "cancelled": "segments_cancelled",
+    "skipped": "segments_skipped",
+}
+
+
+def backfill_status(row: CollectionRow) -> BackfillStatus:
+    """The first that matches: all completed or skipped → completed; all final and one of those → partial;
+    all final → failed; none dispatched yet → pending; else in_progress."""
+    good = row.segments_completed + row.segments_skipped
+    final = good + row.segments_failed + row.segments_cancelled
+    if good == row.segments_total:
+        return "completed"
+    if final == row.segments_total:
+        return "partial" if good else "failed"
+    if row.started_at is None:
+        return "pending"
+    return "in_progress"
+
+
+def want_collection(event: RecordedEvent, rows: Rows) -> None:
+    rows.want(COLLECTIONS, UUID(event.entity_id))
+
+
+def want_segment(event: RecordedEvent, rows: Rows) -> None:
+    rows.want(SEGMENTS, UUID(event.entity_id))
+    rows.want(COLLECTIONS, event.data.collection_id)  # type: ignore[attr-defined]
+
+
+def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
+    assert isinstance(data, CollectionCreated)
+    assert event.workflow_id is not None
+    collection_id = UUID(event.entity_id)
+    segmentation = data.segmentation_config or SegmentationConfig(type="daily")
+    rows.add(
+        COLLECTIONS,
+        CollectionRow(
+            collection_id=collection_id,
+            team_id=event.team_id,
+            user_id=event.user_id,
+            report_id=data.report_id,
+            workflow_id=event.workflow_id,
+            instance_id=data.instance_id,
+            name=data.name,
+            lane=data.lane,
+            lookback_config=encode(data.lookback_config),
+            segmentation_config=encode(data.segmentation_config) if data.segmentation_config else None,
+            timezone=data.timezone,
+            as_of=data.as_of,
+            window_start=data.window_start,
+            window_end=data.window_end,
+            parallel_limit=segmentation.parallel_limit,
+            newest_first=segmentation.order == "newest_first",
+            max_attempts=segmentation.max_attempts if segmentation.retry_failed else 1,
+            backfill_status="pending" if data.segments else "completed",
+            segments_total=len(data.segments),
+            stream_version=event.stream_version,
+            created_at=event.recorded_at,
+            updated_at=event.recorded_at,
+        ),
+    )
+    for planned in data.segments:
+        rows.add(
+            SEGMENTS,
+            SegmentRow(
+                segment_id=planned.segment_id,
+                collection_id=collection_id,
+                segment_number=planned.number,
+                week_start=planned.start,
+                week_end=planned.end,
+                status="pending",
+                stream_version=0,
+                updated_at=event.recorded_at,
+            ),
+        )
+
+
+def collection_finished(event: RecordedEvent, data: Any, rows: Rows) -> None:
+    assert isinstance(data, CollectionFinished)
+    collection = rows.change(COLLECTIONS, UUID(event.entity_id))
+    collection.finished_at = event.recorded_at
+    collection.stream_version = event.stream_version
+    collection.updated_at = event.recorded_at
+
+
+def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
+    segment = rows.change(SEGMENTS, UUID(event.entity_id))
+    collection = rows.change(COLLECTIONS, segment.collection_id)
+    before = COUNTERS.get(segment.status)
+    now = event.recorded_at
+    match data:
+        case segments.Dispatched():
+            # Sent again, it stands where it stood; only a new attempt begins from the start.
+            if data.reason == "admitted":
+                segment.status = "dispatched"
+                segment.amc_execution_id = segment.submitted_at = segment.started_at = segment.retry_at = None
+                segment.dispatched_at = now
+                segment.attempts = data.attempt
+            collection.started_at = collection.started_at or now
+        case segments.SubmissionStarted():
+            pass
+        case segments.Submitted():
+            segment.status = "submitted"
+            segment.amc_execution_id = data.execution_id
+            segment.submitted_at = now
+        case segments.Started():
+            segment.status = "running"
+            segment.started_at = now
+        case segments.Executed():
+            segment.status = "running"
+            segment.started_at = segment.started_at or now
+        case segments.Completed():
+            segment.status = "completed"
+            segment.row_count = data.rows
+            segment.result_bytes = data.bytes
+            segment.checksum = data.checksum
+            segment.error = None
+            segment.finished_at = now
+            collection.row_count += data.rows
+        case segments.RetryScheduled():
+            segment.status = "waiting"
+            segment.error = data.error
+            segment.retry_at = data.retry_at
+        case segments.Failed():
+            segment.status = "failed"
+            segment.error = data.error
+            segment.finished_at = now
+    segment.stream_version = event.stream_version
+    segment.updated_at = collection.updated_at = now
+    after = COUNTERS.get(segment.status)
+    if before != after:
+        if before:
+            setattr(collection, before, getattr(collection, before) - 1)
+        if after:
+            setattr(collection, after, getattr(collection, after) + 1)
+        collection.backfill_status = backfill_status(collection)
+
+
+TABLES = (COLLECTIONS, SEGMENTS)
+HANDLERS = {
+    "collection.created": (want_collection, collection_created),
+    "collection.finished": (want_collection, collection_finished),
+} | {name: (want_segment, segment_moved) for name, _ in segments.EVENTS}

@@ -1,0 +1,273 @@
+"""AMC's reporting API of one account, over HTTP: one method per call, nothing decided here.
+
+No call is repeated except once after a 401, with a fresh token. Everything that goes wrong is an
+AmcError; retries, limits and look-ups of lost creates live with the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from service.amc import downloads, wire
+from service.amc.errors import (
+    CREATE_EXECUTION,
+    AmcError,
+    classify_answer,
+    classify_exception,
+)
+from service.amc.models import Account, Advertiser, Execution, ExecutionRequest, Instance, Workflow
+from service.amc.tokens import TokenSource
+
+PAGE = 100
+_PAGES = 10_000
+
+Model = TypeVar("Model")
+
+
+class AmcClient:
+    """Calls AMC as `account`. `timeout`: seconds for one request, connect to last byte.
+
+    `throttle` is awaited before every request to AMC (tokens and file downloads are not AMC's); it is
+    where a rate limit waits. The session is the caller's and stays open.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        account: Account,
+        *,
+        timeout: float,
+        throttle: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._session = session
+        self._account = account
+        self._timeout = timeout
+        self._throttle = throttle
+        self._tokens = TokenSource(session, account, timeout=timeout)
+        self._base = account.base_url.rstrip("/")
+
+    async def put_workflow(self, instance: Instance, workflow: Workflow) -> None:
+        """Saves a workflow. One that exists under the id is the same: the id is a hash of the content."""
+        try:
+            await self._call(
+                "put_workflow",
+                "POST",
+                _reporting(instance, "workflows"),
+                _ids(instance),
+                body=wire.workflow_body(workflow),
+            )
+        except AmcError as error:
+            if not (workflow.workflow_id in error.message and "already exists" in error.message):
+                raise
+
+    async def create_execution(self, instance: Instance, request: ExecutionRequest) -> Execution:
+        """Starts an execution. AMC has no idempotency key: mind `may_have_landed` of the AmcError."""
+        answer = await self._call(
+            CREATE_EXECUTION,
+            "POST",
+            _reporting(instance, "workflowExecutions"),
+            _ids(instance),
+            body=wire.execution_body(request),
+        )
+        return self._read(CREATE_EXECUTION, wire.read_execution, answer)
+
+    async def get_execution(self, instance: Instance, execution_id: str) -> Execution:
+        """The execution as it stands. AmcError code `not_found` where it is unknown or not visible."""
+        answer = await self._call(
+            "get_execution", "GET", _reporting(instance, "workflowExecutions", execution_id), _ids(instance)
+        )
+        return self._read("get_execution", wire.read_execution, answer)
+
+    async def list_executions(
+        self, instance: Instance, *, workflow_id: str, min_creation_time: datetime
+    ) -> list[Execution]:
+        """Every execution of the workflow created at or after `min_creation_time`, oldest first.
+
+        All pages, cancelled ones too. The time must be aware; AMC knows whole seconds, so it is cut
+        down to one, never up.
+        """
+        query = {
+            "workflowId": workflow_id,
+            "minCreationTime": min_creation_time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+            "timeZone": "UTC",
+            "includeCancelled": "true",
+            "sortAscending": "true",
+            "limit": str(PAGE),
+        }
+        executions: list[Execution] = []
+        token = ""
+        for _ in range(_PAGES):
+            page = {**query, "nextToken": token} if token else query
+            answer = await self._call(
+                "list_executions",
+                "GET",
+                _reporting(instance, "workflowExecutions"),
+                _ids(instance),
+                query=page,
+            )
+            found, following = self._read("list_executions", wire.read_executions, answer)
+            executions += found
+            if not following:
+                return executions
+            if following == token:
+                break
+            token = following
+        raise AmcError("the list of executions does not end", kind="unknown", code="unreadable")
+
+    async def cancel_execution(self, instance: Instance, execution_id: str) -> bool:
+        """Whether AMC took the cancellation; False where the execution has already ended (HTTP 400)."""
+        try:
+            await self._call(
+                "cancel_execution",
+                "PUT",
+                _reporting(instance, "workflowExecutions", execution_id),
+                _ids(instance),
+                body={"status": "CANCELLED"},
+            )
+        except AmcError as error:
+            if error.status == 400:
+                return False
+            raise
+        return True
+
+    async def download_urls(self, instance: Instance, execution_id: str) -> list[str]:
+        """Signed addresses of the result files, in order, good for about ten minutes.
+
+        AmcError code `not_downloadable` (transient) where the result is not there yet.
+        """
+        answer = await self._call(
+            "download_urls",
+            "GET",
+            _reporting(instance, "workflowExecutions", execution_id, "downloadUrls"),
+            _ids(instance),
+        )
+        urls = wire.read_download_urls(answer)
+        if not urls:
+            raise AmcError(
+                "AMC gave no address for the result", kind="transient", code="not_downloadable", status=200
+            )
+        return urls
+
+    async def download(self, url: str, path: Path) -> int:
+        """Streams a result file to `path`; see `service.amc.downloads.download`."""
+        return await downloads.download(self._session, url, path, timeout=self._timeout)
+
+    async def list_advertisers(self) -> list[Advertiser]:
+        """The AMC accounts (`ENTITY…`) that the login may see."""
+        return wire.read_advertisers(await self._call("list_advertisers", "GET", ("amc", "accounts"), {}))
+
+    async def list_instances(self) -> list[Instance]:
+        """Every instance of every AMC account of the login, all pages."""
+        instances: list[Instance] = []
+        for advertiser in await self.list_advertisers():
+            ids = _advertiser_ids(advertiser.advertiser_id, advertiser.marketplace_id)
+            token = ""
+            for _ in range(_PAGES):
+                query = {"nextToken": token} if token else {}
+                answer = await self._call("list_instances", "GET", ("amc", "instances"), ids, query=query)
+                found, following = wire.read_instances(answer, advertiser)
+                instances += found
+                if not following or following == token:
+                    break
+                token = following
+        return instances
+
+    async def _call(
+        self,
+        operation: str,
+        method: str,
+        path: tuple[str, ...],
+        ids: Mapping[str, str],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
+        """The JSON object of one call, after one more try with a fresh token if AMC answers 401."""
+        token = await self._tokens.token()
+        try:
+            return await self._send(operation, method, path, ids, query, body, token)
+        except AmcError as error:
+            if error.code != "unauthorized":
+                raise
+        renewed = await self._tokens.token(refused=token)
+        try:
+            return await self._send(operation, method, path, ids, query, body, renewed)
+        except AmcError as error:
+            if error.code != "unauthorized":
+                raise
+            raise AmcError(
+                error.message, kind="permanent", code="account_revoked", status=error.status
+            ) from None
+
+    async def _send(
+        self,
+        operation: str,
+        method: str,
+        path: tuple[str, ...],
+        ids: Mapping[str, str],
+        query: Mapping[str, str] | None,
+        body: Mapping[str, object] | None,
+        token: str,
+    ) -> dict[str, Any]:
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Amazon-Advertising-API-ClientId": self._account.client_id,
+            **ids,
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        await self._throttle()
+        try:
+            async with self._session.request(
+                method,
+                URL("/".join([self._base, *(quote(part, safe="") for part in path)]), encoded=True),
+                params=query or None,
+                data=msgspec.json.encode(body) if body is not None else None,
+                headers=headers,
+                # A followed redirect would send a create twice and the token elsewhere.
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=self._timeout),
+            ) as answer:
+                content = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise classify_exception(operation, error) from None
+        if not 200 <= answer.status < 300:
+            raise classify_answer(
+                operation, answer.status, content, answer.headers, (*self._account.secrets(), token)
+            )
+        return self._read(operation, wire.read_object, content)
+
+    def _read(self, operation: str, reader: Callable[[Any], Model], answer: Any) -> Model:
+        try:
+            return reader(answer)
+        except wire.Unreadable as error:
+            raise AmcError(
+                str(error),
+                kind="unknown",
+                code="unreadable",
+                status=200,
+                may_have_landed=operation == CREATE_EXECUTION,
+            ) from None
+
+
+def _reporting(instance: Instance, *rest: str) -> tuple[str, ...]:
+    return ("amc", "reporting", instance.instance_id, *rest)
+
+
+def _ids(instance: Instance) -> dict[str, str]:
+    return _advertiser_ids(instance.advertiser_id, instance.marketplace_id)
+
+
+def _advertiser_ids(advertiser_id: str, marketplace_id: str) -> dict[str, str]:
+    return {
+        "Amazon-Advertising-API-AdvertiserId": advertiser_id,
+        "Amazon-Advertising-API-MarketplaceId": marketplace_id,
+    }

@@ -1,0 +1,230 @@
+"""A private RabbitMQ node for tests, made from the machine's own `rabbitmq-server`.
+
+Everything of a node (data, log, cookie, port mapper) lives in a temporary folder and on free ports of
+the loopback interface, so it disturbs no other node; nothing of it stays behind.
+`REPORT_BUILDER_TEST_AMQP_URL` or `AMQP_URL` names a broker to use instead, where a test needs no more
+than an address.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+START_SECONDS = 90.0
+STOP_SECONDS = 20.0
+# Debian's /usr/sbin/rabbitmqctl changes to the user `rabbitmq`, who cannot read our folder; the scripts
+# behind it do not. Elsewhere the scripts on PATH are the real ones.
+DEBIAN_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
+
+
+class RabbitMissing(Exception):
+    """No RabbitMQ server on this machine; the message names the remedy."""
+
+
+class RabbitNode:
+    """One RabbitMQ node, stopped until `start`; also a context manager that starts and removes it.
+
+    `stop` and `start` keep the data, `wipe` removes it. Calls block: wrap them in a thread where an event
+    loop must go on. Raises RabbitMissing without `rabbitmq-server`, RuntimeError with the log's end where
+    the node does not come up.
+    """
+
+    def __init__(self) -> None:
+        self._scripts = _scripts()
+        self._folder = Path(tempfile.mkdtemp(prefix="report-builder-rabbitmq-"))
+        self.port, self._distribution_port, self._mapper_port = _free_ports(3)
+        self.name = f"test-{secrets.token_hex(4)}@localhost"
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        self._mapper: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        for name, text in (("plugins", "[]."), ("environment.conf", ""), ("rabbitmq.conf", "")):
+            (self._folder / name).write_text(text)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the node with the data it has; returns when it takes connections (about 8 s)."""
+        if self.running:
+            return
+        self._start_port_mapper()
+        log = self._folder / "console.log"
+        with log.open("wb") as console:
+            self._process = subprocess.Popen(
+                [*_dies_with_us(), str(self._scripts / "rabbitmq-server"), "-noinput"],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while b"Server startup complete" not in log.read_bytes():
+            if not self.running or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"RabbitMQ did not start:\n{log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Shut the node down in order, as an operator would; its data stays."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the node as a power cut would (SIGKILL); its data stays as it was on disk."""
+        self._end(signal.SIGKILL)
+
+    def wipe(self) -> None:
+        """Delete everything the node ever stored; only while it is down."""
+        if self.running:
+            raise RuntimeError("stop or kill the node before its data is deleted")
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
+
+    def remove(self) -> None:
+        """End the node and its port mapper and delete the folder; may be called twice."""
+        self.kill()
+        if self._mapper is not None:
+            self._mapper.kill()
+            self._mapper.wait()
+            self._mapper = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def ctl(self, *arguments: str) -> str:
+        """What `rabbitmqctl --quiet` with these arguments prints (0.7 to 1.5 s).
+
+        Raises CalledProcessError where it fails.
+        """
+        finished = subprocess.run(
+            [str(self._scripts / "rabbitmqctl"), "--quiet", "-n", self.name, *arguments],
+            env=self._environment(),
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=60,
+        )
+        return finished.stdout
+
+    def _start_port_mapper(self) -> None:
+        # Left alone, the node would start a daemon of its own that outlives it.
+        if self._mapper is None:
+            self._mapper = subprocess.Popen(
+                [*_dies_with_us(), "epmd", "-port", str(self._mapper_port), "-address", "127.0.0.1"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self._mapper_port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise RuntimeError(f"epmd does not listen on port {self._mapper_port}")
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _environment(self) -> dict[str, str]:
+        folder = str(self._folder)
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "HOME": folder,  # the cookie is kept there
+            "RABBITMQ_NODENAME": self.name,
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_MNESIA_BASE": f"{folder}/data",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq",
+            "RABBITMQ_CONF_ENV_FILE": f"{folder}/environment.conf",
+            "ERL_EPMD_PORT": str(self._mapper_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            # The script then replaces itself by the virtual machine: our child is the node itself.
+            "RABBITMQ_ALLOW_INPUT": "1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +SDcpu 1:1 +SDio 4",
+        }
+
+
+def given_url(environment: os._Environ[str] | dict[str, str] = os.environ) -> str | None:
+    """The broker that the environment names for tests, if any."""
+    return environment.get("REPORT_BUILDER_TEST_AMQP_URL") or environment.get("AMQP_URL") or None
+
+
+@cache
+def shared_node() -> RabbitNode:
+    """The one private node of this test process, started at first use and removed at exit.
+
+    Tests that stop or kill it must leave it running.
+    """
+    node = RabbitNode()
+    atexit.register(node.remove)
+    node.start()
+    return node
+
+
+def shared_url() -> str:
+    """Where tests find a broker: the given one, else the shared private node."""
+    return given_url() or shared_node().url
+
+
+def _scripts() -> Path:
+    if (DEBIAN_SCRIPTS / "rabbitmq-server").exists():
+        return DEBIAN_SCRIPTS
+    found = shutil.which("rabbitmq-server")
+    if found is None:
+        raise RabbitMissing(
+            "These tests need RabbitMQ 3.10 or newer: `apt-get install rabbitmq-server` (no service needs "
+            "to run), or name a broker in REPORT_BUILDER_TEST_AMQP_URL"
+        )
+    return Path(found).resolve().parent
+
+
+def _dies_with_us() -> Sequence[str]:
+    """A prefix that ends the child when this process is killed (Linux; elsewhere only `remove` does)."""
+    found = shutil.which("setpriv")
+    return [found, "--pdeathsig", "KILL", "--"] if found else []
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in held]
+    finally:
+        for each in held:
+            each.close()
