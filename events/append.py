@@ -111,9 +111,7 @@ def batch_arguments(batch: Sequence[EncodedRequest]) -> list[list[Any]]:
         keys.append(encoded.request.key)
         for write, rows in zip(encoded.request.writes, encoded.events, strict=True):
             expected = write.expected
-            writes.append(
-                (number, write.stream, _EXPECTED[expected] if isinstance(expected, str) else expected)
-            )
+            writes.append((number, write.stream, _EXPECTED[expected] if isinstance(expected, str) else expected))
             events += [(len(writes), *row) for row in rows]
     return [
         [key and key.key for key in keys],
@@ -145,9 +143,7 @@ async def append_batch(
         first_write += len(writes)
         match row["verdicts"][index]:
             case "appended":
-                verdicts.append(
-                    Appended(row["first_positions"][index], row["last_positions"][index], versions)
-                )
+                verdicts.append(Appended(row["first_positions"][index], row["last_positions"][index], versions))
             case "duplicate":
                 verdicts.append(
                     Appended(

@@ -161,7 +161,7 @@ class DailySchedule(ScheduleBase, frozen=True, kw_only=True, tag="daily"):
 
 
 class WeeklySchedule(ScheduleBase, frozen=True, kw_only=True, tag="weekly"):
-    """On some days of each week: ISO numbers, sorted, Monday 1 to Sunday 7; a client may send 0 for Sunday."""
+    """On some days of each week: sorted ISO numbers, Monday 1 to Sunday 7; a client may send 0 for Sunday."""
 
     days_of_week: Annotated[tuple[Annotated[int, Meta(ge=0, le=7)], ...], Meta(min_length=1)]
 

@@ -49,9 +49,12 @@ class Feed:
         self._untold.set()
         self._hint.set()
 
+    async def start(self) -> None:
+        """Learns where the log ends; what is before it is read from the table."""
+        self._head = await read_head(self._pool)
+
     async def run(self) -> None:
         """Keeps the ring up until cancelled; outlives a database that goes away and comes back."""
-        self._head = await read_head(self._pool)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._notify())
             tasks.create_task(self._listen())

@@ -26,9 +26,7 @@ async def read_after(connection: Connection | Pool, position: int, limit: int) -
     )
     for expected, row in enumerate(rows, position + 1):
         if row["position"] != expected:
-            raise LogDamaged(
-                f"position {expected} is missing from the log; the next one is {row['position']}"
-            )
+            raise LogDamaged(f"position {expected} is missing from the log; the next one is {row['position']}")
     return [_event(row) for row in rows]
 
 

@@ -65,9 +65,7 @@ def decode(name: str, version: int, configuration: str) -> msgspec.Struct:
     """The event's struct, brought up to the current version. Raises UnknownEvent."""
     entry = REGISTRY.get(name)
     if entry is None or version > entry.version:
-        raise UnknownEvent(
-            f"{name} version {version} is not known to this release; upgrade it before going on"
-        )
+        raise UnknownEvent(f"{name} version {version} is not known to this release; upgrade it before going on")
     if version == entry.version:
         return _DECODERS[name].decode(configuration)
     raw = msgspec.json.decode(configuration)

@@ -25,6 +25,8 @@ INVALID: Final = object()
 """Stands in `rules` for a field that was given and does not fit; it equals nothing else."""
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 STORED_INTEGERS = (-(2**63), 2**63 - 1)
+EXACT_FLOATS = 2**53
+"""Above it an integer would lose digits as a floating-point number."""
 _UNWRITABLE_TEXT = "holds U+0000 or half of a surrogate pair; remove that character"
 
 
@@ -137,7 +139,8 @@ def _read_scalar(kind: inspect.Type, value: Any) -> Any:
             if _within(int(value), kind.ge, kind.le) and _within(int(value), *STORED_INTEGERS):
                 return int(value)
         case inspect.FloatType() if number and _within(value, kind.ge, kind.le):
-            return float(value)
+            if isinstance(value, float) or abs(value) <= EXACT_FLOATS:
+                return float(value)
         case inspect.StrType() if isinstance(value, str):
             if _within(len(value), kind.min_length, kind.max_length) and re.search(kind.pattern or "", value):
                 return value
@@ -166,6 +169,8 @@ def _read_union(kind: inspect.UnionType, value: Any, at: str, found: list[Proble
     if value is None and any(isinstance(option, inspect.NoneType) for option in kind.types):
         return None
     options = [option for option in kind.types if not isinstance(option, inspect.NoneType)]
+    if isinstance(value, float):  # 7.0 stays a float where both would do
+        options.sort(key=lambda option: not isinstance(option, inspect.FloatType))
     structs = [option for option in options if isinstance(option, inspect.StructType)]
     if structs and (isinstance(value, dict) or len(structs) == len(options)):
         if isinstance(value, dict):
@@ -189,9 +194,7 @@ def _read_union(kind: inspect.UnionType, value: Any, at: str, found: list[Proble
     return _refuse(found, at, f"must be {expected}, not {_shown(value)}")
 
 
-def _read_struct(
-    options: list[inspect.StructType], value: dict[Any, Any], at: str, found: list[Problem]
-) -> Any:
+def _read_struct(options: list[inspect.StructType], value: dict[Any, Any], at: str, found: list[Problem]) -> Any:
     """One of `options`, told apart by their tag. With a bad tag the fields are still checked."""
     before = len(found)
     present = {str(name): item for name, item in value.items() if item is not None}
@@ -299,7 +302,7 @@ def _stranger(name: str, fields: Mapping[str, Any], options: list[inspect.Struct
     homes = [option.tag for option in options if any(field.encode_name == name for field in option.fields)]
     if homes:
         return f'goes with "{options[0].tag_field}" {_listed(homes)}; remove it, or change that'
-    known = [*fields, options[0].tag_field] if options[0].tag_field else list(fields)
+    known = [options[0].tag_field, *fields] if options[0].tag_field else list(fields)
     similar = get_close_matches(name, known, 1) if len(name) < 60 else []
     if similar:
         return f'is not a field here; did you mean "{similar[0]}"?'

@@ -66,9 +66,7 @@ async def rebuild(
 
 async def _create_scratch(connection: Connection) -> None:
     for table in TABLES:
-        await connection.execute(
-            f"CREATE TEMPORARY TABLE {table.name} (LIKE public.{table.name} INCLUDING ALL)"
-        )
+        await connection.execute(f"CREATE TEMPORARY TABLE {table.name} (LIKE public.{table.name} INCLUDING ALL)")
 
 
 async def _build(connection: Connection, progress: Callable[[int, int], None]) -> int:

@@ -56,11 +56,21 @@ class Started(msgspec.Struct, frozen=True):
     execution_id: str
 
 
+class ResultColumn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A column of the result as AMC declares it; `precision` and `scale` for a DECIMAL."""
+
+    name: str
+    data_type: str
+    precision: int | None = None
+    scale: int | None = None
+
+
 class Executed(msgspec.Struct, frozen=True):
     """AMC has finished it with success; the slot is free, the result is still to be fetched."""
 
     collection_id: UUID
     execution_id: str
+    columns: tuple[ResultColumn, ...]
 
 
 class Completed(msgspec.Struct, frozen=True):

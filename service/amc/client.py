@@ -6,30 +6,19 @@ AmcError; retries, limits and look-ups of lost creates live with the caller.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote
 
 import aiohttp
-import msgspec
-from yarl import URL
 
 from service.amc import downloads, wire
-from service.amc.errors import (
-    CREATE_EXECUTION,
-    AmcError,
-    classify_answer,
-    classify_exception,
-)
+from service.amc.errors import CREATE_EXECUTION, AmcError
 from service.amc.models import Account, Advertiser, Execution, ExecutionRequest, Instance, Workflow
-from service.amc.tokens import TokenSource
+from service.amc.transport import Transport, read
 
 PAGE = 100
 _PAGES = 10_000
-
-Model = TypeVar("Model")
 
 
 class AmcClient:
@@ -48,16 +37,13 @@ class AmcClient:
         throttle: Callable[[], Awaitable[None]],
     ) -> None:
         self._session = session
-        self._account = account
         self._timeout = timeout
-        self._throttle = throttle
-        self._tokens = TokenSource(session, account, timeout=timeout)
-        self._base = account.base_url.rstrip("/")
+        self._transport = Transport(session, account, timeout=timeout, throttle=throttle)
 
     async def put_workflow(self, instance: Instance, workflow: Workflow) -> None:
         """Saves a workflow. One that exists under the id is the same: the id is a hash of the content."""
         try:
-            await self._call(
+            await self._transport.call(
                 "put_workflow",
                 "POST",
                 _reporting(instance, "workflows"),
@@ -70,21 +56,21 @@ class AmcClient:
 
     async def create_execution(self, instance: Instance, request: ExecutionRequest) -> Execution:
         """Starts an execution. AMC has no idempotency key: mind `may_have_landed` of the AmcError."""
-        answer = await self._call(
+        answer = await self._transport.call(
             CREATE_EXECUTION,
             "POST",
             _reporting(instance, "workflowExecutions"),
             _ids(instance),
             body=wire.execution_body(request),
         )
-        return self._read(CREATE_EXECUTION, wire.read_execution, answer)
+        return read(CREATE_EXECUTION, wire.read_execution, answer)
 
     async def get_execution(self, instance: Instance, execution_id: str) -> Execution:
         """The execution as it stands. AmcError code `not_found` where it is unknown or not visible."""
-        answer = await self._call(
+        answer = await self._transport.call(
             "get_execution", "GET", _reporting(instance, "workflowExecutions", execution_id), _ids(instance)
         )
-        return self._read("get_execution", wire.read_execution, answer)
+        return read("get_execution", wire.read_execution, answer)
 
     async def list_executions(
         self, instance: Instance, *, workflow_id: str, min_creation_time: datetime
@@ -106,14 +92,14 @@ class AmcClient:
         token = ""
         for _ in range(_PAGES):
             page = {**query, "nextToken": token} if token else query
-            answer = await self._call(
+            answer = await self._transport.call(
                 "list_executions",
                 "GET",
                 _reporting(instance, "workflowExecutions"),
                 _ids(instance),
                 query=page,
             )
-            found, following = self._read("list_executions", wire.read_executions, answer)
+            found, following = read("list_executions", wire.read_executions, answer)
             executions += found
             if not following:
                 return executions
@@ -125,7 +111,7 @@ class AmcClient:
     async def cancel_execution(self, instance: Instance, execution_id: str) -> bool:
         """Whether AMC took the cancellation; False where the execution has already ended (HTTP 400)."""
         try:
-            await self._call(
+            await self._transport.call(
                 "cancel_execution",
                 "PUT",
                 _reporting(instance, "workflowExecutions", execution_id),
@@ -143,7 +129,7 @@ class AmcClient:
 
         AmcError code `not_downloadable` (transient) where the result is not there yet.
         """
-        answer = await self._call(
+        answer = await self._transport.call(
             "download_urls",
             "GET",
             _reporting(instance, "workflowExecutions", execution_id, "downloadUrls"),
@@ -162,7 +148,9 @@ class AmcClient:
 
     async def list_advertisers(self) -> list[Advertiser]:
         """The AMC accounts (`ENTITY…`) that the login may see."""
-        return wire.read_advertisers(await self._call("list_advertisers", "GET", ("amc", "accounts"), {}))
+        return wire.read_advertisers(
+            await self._transport.call("list_advertisers", "GET", ("amc", "accounts"), {})
+        )
 
     async def list_instances(self) -> list[Instance]:
         """Every instance of every AMC account of the login, all pages."""
@@ -172,90 +160,15 @@ class AmcClient:
             token = ""
             for _ in range(_PAGES):
                 query = {"nextToken": token} if token else {}
-                answer = await self._call("list_instances", "GET", ("amc", "instances"), ids, query=query)
+                answer = await self._transport.call(
+                    "list_instances", "GET", ("amc", "instances"), ids, query=query
+                )
                 found, following = wire.read_instances(answer, advertiser)
                 instances += found
                 if not following or following == token:
                     break
                 token = following
         return instances
-
-    async def _call(
-        self,
-        operation: str,
-        method: str,
-        path: tuple[str, ...],
-        ids: Mapping[str, str],
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, object] | None = None,
-    ) -> dict[str, Any]:
-        """The JSON object of one call, after one more try with a fresh token if AMC answers 401."""
-        token = await self._tokens.token()
-        try:
-            return await self._send(operation, method, path, ids, query, body, token)
-        except AmcError as error:
-            if error.code != "unauthorized":
-                raise
-        renewed = await self._tokens.token(refused=token)
-        try:
-            return await self._send(operation, method, path, ids, query, body, renewed)
-        except AmcError as error:
-            if error.code != "unauthorized":
-                raise
-            raise AmcError(
-                error.message, kind="permanent", code="account_revoked", status=error.status
-            ) from None
-
-    async def _send(
-        self,
-        operation: str,
-        method: str,
-        path: tuple[str, ...],
-        ids: Mapping[str, str],
-        query: Mapping[str, str] | None,
-        body: Mapping[str, object] | None,
-        token: str,
-    ) -> dict[str, Any]:
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "Amazon-Advertising-API-ClientId": self._account.client_id,
-            **ids,
-        }
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        await self._throttle()
-        try:
-            async with self._session.request(
-                method,
-                URL("/".join([self._base, *(quote(part, safe="") for part in path)]), encoded=True),
-                params=query or None,
-                data=msgspec.json.encode(body) if body is not None else None,
-                headers=headers,
-                # A followed redirect would send a create twice and the token elsewhere.
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=self._timeout),
-            ) as answer:
-                content = await answer.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise classify_exception(operation, error) from None
-        if not 200 <= answer.status < 300:
-            raise classify_answer(
-                operation, answer.status, content, answer.headers, (*self._account.secrets(), token)
-            )
-        return self._read(operation, wire.read_object, content)
-
-    def _read(self, operation: str, reader: Callable[[Any], Model], answer: Any) -> Model:
-        try:
-            return reader(answer)
-        except wire.Unreadable as error:
-            raise AmcError(
-                str(error),
-                kind="unknown",
-                code="unreadable",
-                status=200,
-                may_have_landed=operation == CREATE_EXECUTION,
-            ) from None
 
 
 def _reporting(instance: Instance, *rest: str) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     client_secret: str
     refresh_token: str
     base_url: str = "https://advertising-api.amazon.com"
-    token_url: str = "https://api.amazon.com/auth/o2/token"  # noqa: S105 - an address, not a secret
+    token_url: str = "https://api.amazon.com/auth/o2/token"
 
     def __repr__(self) -> str:  # ends in log lines and tracebacks: no secret may
         return f"Account(account_id={self.account_id!r}, base_url={self.base_url!r})"

@@ -41,9 +41,7 @@ def _parameter_body(parameter: Parameter) -> dict[str, object]:
     body: dict[str, object] = {
         "name": parameter.name,
         "dataType": (
-            {"type": "ARRAY", "elementDataType": parameter.element_data_type}
-            if array
-            else parameter.data_type
+            {"type": "ARRAY", "elementDataType": parameter.element_data_type} if array else parameter.data_type
         ),
         "columnType": parameter.column_type,
     }

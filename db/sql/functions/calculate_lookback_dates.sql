@@ -9,22 +9,23 @@
 CREATE OR REPLACE FUNCTION calculate_lookback_dates(config jsonb, as_of date)
 RETURNS TABLE (start_date date, end_date date)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 1
+SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
-    SELECT lookback.start_date, lookback.end_date
-    INTO calculate_lookback_dates.start_date, calculate_lookback_dates.end_date
-    FROM read_lookback_window(calculate_lookback_dates.config, calculate_lookback_dates.as_of) AS lookback;
+  SELECT lookback.start_date, lookback.end_date
+  INTO calculate_lookback_dates.start_date, calculate_lookback_dates.end_date
+  FROM read_lookback_window(calculate_lookback_dates.config, calculate_lookback_dates.as_of) AS lookback;
 
-    IF calculate_lookback_dates.start_date = '-infinity' THEN
-        RAISE EXCEPTION '/value: % % reach back before 0001-01-01; give a smaller number',
-            left(config ->> 'value', 60), config ->> 'unit'
-            USING ERRCODE = '22023';
-    END IF;
-    IF calculate_lookback_dates.end_date < calculate_lookback_dates.start_date THEN
-        RAISE EXCEPTION '/endDate: % is before startDate %; give a later one or swap them',
-            config ->> 'endDate', config ->> 'startDate'
-            USING ERRCODE = '22023';
-    END IF;
-    RETURN NEXT;
+  IF calculate_lookback_dates.start_date = '-infinity' THEN
+    RAISE EXCEPTION '/value: % % reach back before 0001-01-01; give a smaller number',
+      left(config ->> 'value', 60), config ->> 'unit'
+      USING ERRCODE = '22023';
+  END IF;
+  IF calculate_lookback_dates.end_date < calculate_lookback_dates.start_date THEN
+    RAISE EXCEPTION '/endDate: % is before startDate %; give a later one or swap them',
+      config ->> 'endDate', config ->> 'startDate'
+      USING ERRCODE = '22023';
+  END IF;
+  RETURN NEXT;
 END;
 $$;

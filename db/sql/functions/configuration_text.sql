@@ -4,16 +4,16 @@ RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $$
 DECLARE
-    value jsonb := NULLIF(configuration_text.config -> configuration_text.field, 'null');
+  value jsonb := NULLIF(configuration_text.config -> configuration_text.field, 'null');
 BEGIN
-    IF value IS NULL THEN
-        RETURN NULL;
-    END IF;
-    IF jsonb_typeof(value) <> 'string' OR NOT (value #>> '{}') = ANY (configuration_text.choices) THEN
-        RAISE EXCEPTION '/%: must be one of "%", not %',
-            configuration_text.field, array_to_string(configuration_text.choices, '", "'), left(value::text, 60)
-            USING ERRCODE = '22023';
-    END IF;
-    RETURN value #>> '{}';
+  IF value IS NULL THEN
+    RETURN NULL;
+  END IF;
+  IF jsonb_typeof(value) <> 'string' OR NOT (value #>> '{}') = ANY (configuration_text.choices) THEN
+    RAISE EXCEPTION '/%: must be one of "%", not %',
+      configuration_text.field, array_to_string(configuration_text.choices, '", "'), left(value::text, 60)
+      USING ERRCODE = '22023';
+  END IF;
+  RETURN value #>> '{}';
 END;
 $$;

@@ -18,6 +18,7 @@ from service.amc.sandbox.tables import Table, quoted
 from service.amc.sandbox.windows import Window
 
 _PAGE = 20_000
+_KEPT_QUERIES = 200
 _FIND_ERRORS = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -46,6 +47,7 @@ class Engine:
         self._connection = duckdb.connect()
         self._running: dict[str, duckdb.DuckDBPyConnection] = {}
         self._lock = threading.Lock()
+        self._checked: dict[tuple[str, ...], rules.Query] = {}
         self.tables: dict[str, Table] = {}
 
     def open(self) -> None:
@@ -98,8 +100,7 @@ class Engine:
     def _run(self, cursor: duckdb.DuckDBPyConnection, execution: Execution) -> Outcome:
         window = execution.window
         rewritten = rewrite(execution.sql, execution.declared, execution.values, _built_in(window))
-        readable = {*self.tables, *rewritten.extensions}
-        query = rules.check(cursor, rewritten.sql, readable, self._options.min_users)
+        query = self._check(cursor, rewritten)
         self._make_views(cursor, window, query.tables, rewritten)
         for name, (kind, value) in rewritten.variables.items():
             cursor.execute(f"SET VARIABLE {name} = CAST($value AS {kind})", {"value": value})
@@ -127,6 +128,18 @@ class Engine:
                 compress=self._options.gzip_results,
             ),
         )
+
+    def _check(self, cursor: duckdb.DuckDBPyConnection, rewritten: Rewritten) -> rules.Query:
+        # A backfill runs one text over hundreds of windows: parsed once.
+        key = (rewritten.sql, *rewritten.extensions)
+        query = self._checked.get(key)
+        if query is None:
+            readable = {*self.tables, *rewritten.extensions}
+            query = rules.check(cursor, rewritten.sql, readable, self._options.min_users)
+            if len(self._checked) >= _KEPT_QUERIES:
+                self._checked = {}
+            self._checked[key] = query
+        return query
 
     def _make_views(
         self,

@@ -15,14 +15,14 @@ DATE_COLUMN = "event_dt_utc"
 
 _ROWS = """
     SELECT day, n, hash(strftime(day, '%Y-%m-%d'), n, '{name}') AS h,
-           CAST(day AS TIMESTAMP) + to_seconds(CAST(hash(day, n, '{name} time') % 86400 AS INTEGER)) AS at
+           CAST(day AS TIMESTAMP) + to_seconds(CAST(hash(day, n, '{name} time') % 86400 AS INTEGER)) AS moment
     FROM (SELECT CAST(range AS DATE) AS day FROM range(DATE '{first}', DATE '{end}', INTERVAL 1 DAY)),
          (SELECT range AS n FROM range({per_day}))
 """
 
 _COMMON = """
-    at AS event_dt_utc, CAST(at AS DATE) AS event_date_utc,
-    at AS event_dt, CAST(at AS DATE) AS event_date, CAST(hour(at) AS INTEGER) AS event_hour_utc,
+    moment AS event_dt_utc, CAST(moment AS DATE) AS event_date_utc,
+    moment AS event_dt, CAST(moment AS DATE) AS event_date, CAST(hour(moment) AS INTEGER) AS event_hour_utc,
     'u' || lpad(CAST(hash(h, 'user') % 40000 AS VARCHAR), 8, '0') AS user_id,
     'ENTITYSANDBOX1' AS advertiser_id, 'Sandbox Outdoors' AS advertiser
 """
@@ -33,10 +33,11 @@ TABLES = {
         """
         'Campaign ' || CAST(1 + h % 12 AS VARCHAR) AS campaign,
         CAST(100000000000000000 + h % 12 AS VARCHAR) AS campaign_id_string,
-        ['sponsored_products', 'sponsored_brands', 'sponsored_display'][1 + h % 3] AS ad_product_type,
+        ['sponsored_products', 'sponsored_brands', 'sponsored_display'][CAST(1 + h % 3 AS INTEGER)]
+            AS ad_product_type,
         'Ad group ' || CAST(1 + h % 40 AS VARCHAR) AS ad_group,
         'keyword ' || CAST(1 + hash(h, 'keyword') % 300 AS VARCHAR) AS customer_search_term,
-        ['BROAD', 'PHRASE', 'EXACT'][1 + hash(h, 'match') % 3] AS match_type,
+        ['BROAD', 'PHRASE', 'EXACT'][CAST(1 + hash(h, 'match') % 3 AS INTEGER)] AS match_type,
         'B0' || lpad(CAST(hash(h, 'asin') % 500 AS VARCHAR), 8, '0') AS advertised_asin,
         CAST(1 + hash(h, 'impressions') % 60 AS BIGINT) AS impressions,
         CAST(hash(h, 'clicks') % 100 < 12 AS BIGINT) AS clicks,
@@ -51,8 +52,8 @@ TABLES = {
         'DSP campaign ' || CAST(1 + h % 8 AS VARCHAR) AS campaign,
         CAST(200000000000000000 + h % 8 AS VARCHAR) AS campaign_id_string,
         'Line item ' || CAST(1 + h % 32 AS VARCHAR) AS line_item,
-        ['Mobile', 'PC', 'Tablet', 'ConnectedTV'][1 + hash(h, 'device') % 4] AS device_type,
-        ['CREATIVE_A', 'CREATIVE_B', 'CREATIVE_C'][1 + hash(h, 'creative') % 3] AS creative,
+        ['Mobile', 'PC', 'Tablet', 'ConnectedTV'][CAST(1 + hash(h, 'device') % 4 AS INTEGER)] AS device_type,
+        ['CREATIVE_A', 'CREATIVE_B', 'CREATIVE_C'][CAST(1 + hash(h, 'creative') % 3 AS INTEGER)] AS creative,
         CAST(1 AS BIGINT) AS impressions,
         CAST(hash(h, 'clicks') % 1000 < 4 AS BIGINT) AS clicks,
         CAST(200000 + hash(h, 'spend') % 900000 AS BIGINT) AS total_cost,
@@ -65,11 +66,13 @@ TABLES = {
         """
         'Campaign ' || CAST(1 + h % 12 AS VARCHAR) AS campaign,
         CAST(100000000000000000 + h % 12 AS VARCHAR) AS campaign_id_string,
-        ['sponsored_products', 'sponsored_brands', 'sponsored_display'][1 + h % 3] AS ad_product_type,
+        ['sponsored_products', 'sponsored_brands', 'sponsored_display'][CAST(1 + h % 3 AS INTEGER)]
+            AS ad_product_type,
         'B0' || lpad(CAST(hash(h, 'asin') % 500 AS VARCHAR), 8, '0') AS tracked_asin,
-        at AS traffic_event_dt_utc,
-        at + to_hours(CAST(hash(h, 'delay') % 336 AS INTEGER)) AS conversion_event_dt_utc,
-        ['detailPageView', 'addToShoppingCart', 'purchase'][1 + hash(h, 'event') % 3] AS conversion_event_type,
+        moment AS traffic_event_dt_utc,
+        moment + to_hours(CAST(hash(h, 'delay') % 336 AS INTEGER)) AS conversion_event_dt_utc,
+        ['detailPageView', 'shoppingCart', 'purchase'][CAST(1 + hash(h, 'event') % 3 AS INTEGER)]
+            AS conversion_event_type,
         CAST(1 AS BIGINT) AS conversions,
         CAST(hash(h, 'event') % 3 = 2 AS BIGINT) AS purchases,
         CAST(CASE WHEN hash(h, 'event') % 3 = 2 THEN 1 + hash(h, 'units') % 3 ELSE 0 END AS BIGINT)
@@ -87,5 +90,5 @@ def create(connection: duckdb.DuckDBPyConnection, schema: str, today: date) -> N
     for name, (per_day, columns) in TABLES.items():
         rows = _ROWS.format(name=name, first=first, end=today, per_day=per_day)
         connection.execute(
-            f"CREATE TABLE {schema}.{name} AS SELECT {_COMMON}, {columns} FROM ({rows}) ORDER BY at"  # noqa: S608
+            f"CREATE TABLE {schema}.{name} AS SELECT {_COMMON}, {columns} FROM ({rows}) ORDER BY moment"  # noqa: S608
         )

@@ -60,9 +60,7 @@ def write(
 
     `columns` are names with DuckDB's types. Every file has the header row.
     """
-    converters = [
-        (index, convert) for index, (_, kind) in enumerate(columns) if (convert := _converter(kind))
-    ]
+    converters = [(index, convert) for index, (_, kind) in enumerate(columns) if (convert := _converter(kind))]
     names = [f"{stem}-{number}.csv{'.gz' if compress else ''}" for number in range(files)]
     with ExitStack() as stack:
         writers = []

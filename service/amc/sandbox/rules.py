@@ -11,7 +11,11 @@ import msgspec
 from service.amc.sandbox.parameters import SqlError
 
 _AGGREGATES = frozenset(
-    ["any_value", "approx_count_distinct", "avg", "bool_and", "bool_or", "count", "count_if", "count_star", "first", "last", "max", "mean", "median", "min", "stddev", "stddev_pop", "stddev_samp", "sum", "var_pop", "var_samp", "variance"]
+    {
+        *("any_value", "approx_count_distinct", "avg", "bool_and", "bool_or", "count", "count_if"),
+        *("count_star", "first", "last", "max", "mean", "median", "min", "stddev", "stddev_pop"),
+        *("stddev_samp", "sum", "var_pop", "var_samp", "variance"),
+    }
 )
 _TABLE_FUNCTIONS = frozenset({"unnest", "generate_series", "range"})
 _MADE_UP = 1 << 62
@@ -29,9 +33,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """The query with room for an aggregation threshold, or empty where it has no such place."""
 
 
-def check(
-    connection: duckdb.DuckDBPyConnection, sql: str, tables: Collection[str], min_users: int = 0
-) -> Query:
+def check(connection: duckdb.DuckDBPyConnection, sql: str, tables: Collection[str], min_users: int = 0) -> Query:
     """The query behind `sql`, one SELECT over `tables` alone. Raises SqlError for what AMC refuses."""
     tree = _parse(connection, sql)
     if tree.get("error"):
@@ -111,9 +113,7 @@ def _outermost(root: dict[str, Any]) -> list[dict[str, Any]]:
 def _is_metric(column: dict[str, Any]) -> bool:
     # Amazon types COUNT(DISTINCT user_id) as a dimension (recorded answer).
     return any(
-        node.get("type") == "FUNCTION"
-        and node.get("function_name") in _AGGREGATES
-        and not node.get("distinct")
+        node.get("type") == "FUNCTION" and node.get("function_name") in _AGGREGATES and not node.get("distinct")
         for node in _walk(column)
     )
 

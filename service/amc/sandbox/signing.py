@@ -35,6 +35,4 @@ class Signer:
         return time.time() < float(expires)
 
     def _signature(self, path: str, expires: str) -> str:
-        return hmac.new(
-            self._key, f"{path}\n{expires}".encode("utf-8", "replace"), hashlib.sha256
-        ).hexdigest()
+        return hmac.new(self._key, f"{path}\n{expires}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()

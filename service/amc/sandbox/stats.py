@@ -75,9 +75,7 @@ class Stats:
         }
 
     def _scoped(self, prefix: str) -> dict[str, int]:
-        return {
-            scope.removeprefix(prefix): most for scope, most in self._seen.items() if scope.startswith(prefix)
-        }
+        return {scope.removeprefix(prefix): most for scope, most in self._seen.items() if scope.startswith(prefix)}
 
 
 def _scopes(execution: Execution) -> tuple[str, str, str]:

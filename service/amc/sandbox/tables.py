@@ -54,8 +54,7 @@ def load(
     date_columns = {file.name: file.date_column for file in files}
     names = [*(generated.TABLES if with_generated else ()), *date_columns]
     tables = {
-        name.lower(): _describe(connection, name, date_columns.get(name, generated.DATE_COLUMN))
-        for name in names
+        name.lower(): _describe(connection, name, date_columns.get(name, generated.DATE_COLUMN)) for name in names
     }
     # From here on SQL comes from workflows: no file, no network, no way back.
     connection.execute("SET enable_external_access = false")
@@ -72,7 +71,10 @@ def _load_file(connection: duckdb.DuckDBPyConnection, file: TableFile, today: da
     reader = "read_parquet" if file.path.suffix == ".parquet" else "read_csv"
     target, column = f"{SCHEMA}.{quoted(file.name)}", quoted(file.date_column)
     try:
-        connection.execute(f"CREATE TABLE loading AS SELECT * FROM {reader}($path)", {"path": str(file.path)})
+        connection.execute(
+            f"CREATE TABLE loading AS SELECT * FROM {reader}($path)",  # noqa: S608 - one of two names
+            {"path": str(file.path)},
+        )
         columns = {str(row[0]): str(row[1]) for row in connection.execute("DESCRIBE loading").fetchall()}
         if file.date_column not in columns:
             raise BadTable(f"{file.path} has no column {file.date_column}; it has {', '.join(columns)}")

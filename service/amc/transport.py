@@ -1,0 +1,114 @@
+"""One call to AMC over HTTP: login, headers, throttle, one more try after a 401, errors as AmcError."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from service.amc import wire
+from service.amc.errors import CREATE_EXECUTION, AmcError, classify_answer, classify_exception
+from service.amc.models import Account
+from service.amc.tokens import TokenSource
+
+Model = TypeVar("Model")
+
+
+class Transport:
+    """Sends requests as `account`. `timeout`: seconds for one request, connect to last byte."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        account: Account,
+        *,
+        timeout: float,
+        throttle: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._session = session
+        self._account = account
+        self._timeout = timeout
+        self._throttle = throttle
+        self._tokens = TokenSource(session, account, timeout=timeout)
+        self._base = account.base_url.rstrip("/")
+
+    async def call(
+        self,
+        operation: str,
+        method: str,
+        path: tuple[str, ...],
+        ids: Mapping[str, str],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
+        """The JSON object of one call, after one more try with a fresh token if AMC answers 401."""
+        token = await self._tokens.token()
+        try:
+            return await self._send(operation, method, path, ids, query, body, token)
+        except AmcError as error:
+            if error.code != "unauthorized":
+                raise
+        renewed = await self._tokens.token(refused=token)
+        try:
+            return await self._send(operation, method, path, ids, query, body, renewed)
+        except AmcError as error:
+            if error.code != "unauthorized":
+                raise
+            raise AmcError(error.message, kind="permanent", code="account_revoked", status=error.status) from None
+
+    async def _send(
+        self,
+        operation: str,
+        method: str,
+        path: tuple[str, ...],
+        ids: Mapping[str, str],
+        query: Mapping[str, str] | None,
+        body: Mapping[str, object] | None,
+        token: str,
+    ) -> dict[str, Any]:
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Amazon-Advertising-API-ClientId": self._account.client_id,
+            **ids,
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        await self._throttle()
+        try:
+            async with self._session.request(
+                method,
+                URL("/".join([self._base, *(quote(part, safe="") for part in path)]), encoded=True),
+                params=query or None,
+                data=msgspec.json.encode(body) if body is not None else None,
+                headers=headers,
+                # A followed redirect would send a create twice and the token elsewhere.
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=self._timeout),
+            ) as answer:
+                content = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise classify_exception(operation, error) from None
+        if not 200 <= answer.status < 300:
+            raise classify_answer(
+                operation, answer.status, content, answer.headers, (*self._account.secrets(), token)
+            )
+        return read(operation, wire.read_object, content)
+
+
+def read(operation: str, reader: Callable[[Any], Model], answer: Any) -> Model:
+    """What `reader` makes of a success. Raises AmcError where it cannot: a create may have landed."""
+    try:
+        return reader(answer)
+    except wire.Unreadable as error:
+        raise AmcError(
+            str(error),
+            kind="unknown",
+            code="unreadable",
+            status=200,
+            may_have_landed=operation == CREATE_EXECUTION,
+        ) from None

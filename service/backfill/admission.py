@@ -1,0 +1,137 @@
+"""The admission role: gives slots, sends again what was lost, and declares collections finished.
+
+Any number of processes may run it; the database decides who gives which slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import structlog
+
+from db.pool import Pool
+from events.append import AppendRequest, Conflict, Write
+from events.envelope import Metadata, NewEvent, new_id, stream_of
+from events.feed import Feed
+from events.types.collection import CollectionFinished
+from events.writer import AppendWriter, LogUnavailable, Overloaded
+from service.backfill.broker.messages import StepMessage
+from service.backfill.broker.port import Broker, PublishFailed
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+# Slots that one call may give: more than an instance has, few enough to keep the locks short.
+BATCH = 50
+
+
+class Admission:
+    """One process's admission, over all collections."""
+
+    def __init__(self, pool: Pool, feed: Feed, writer: AppendWriter, broker: Broker, settings: Settings) -> None:
+        self._pool = pool
+        self._feed = feed
+        self._writer = writer
+        self._broker = broker
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Admits whenever the log moves, and at least every `admission_interval` seconds, until cancelled."""
+        # A broker that keeps nothing starts empty: whatever was on its way in the last process is lost.
+        lost = not self._broker.durable
+        while True:
+            seen = self._feed.head
+            try:
+                await self.renew(everything_is_lost=lost)
+                lost = False
+                while await self.admit() == BATCH:
+                    pass
+                await self.finish()
+            except (
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                OSError,
+                TimeoutError,
+                PublishFailed,
+                LogUnavailable,
+                Overloaded,
+            ) as error:
+                log.warning("admission_waits", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(self._settings.admission_interval)
+                continue
+            await self._feed.wait_beyond(seen, timeout=self._settings.admission_interval)
+
+    async def admit(self) -> int:
+        """Gives free slots and publishes the orders; answers how many."""
+        rows = await self._pool.fetch("SELECT * FROM admit_segments($1, $2)", _ids(), self._settings.lease_margin)
+        await self._publish(rows)
+        return len(rows)
+
+    async def renew(self, *, everything_is_lost: bool = False) -> int:
+        """Sends the current step again, under a new fence, of every segment whose lease has ended."""
+        total = 0
+        while True:
+            rows = await self._pool.fetch(
+                "SELECT * FROM renew_expired_leases($1, $2, $3)",
+                _ids(),
+                self._settings.lease_margin,
+                everything_is_lost and total == 0,
+            )
+            if rows:
+                log.info("leases_renewed", segments=len(rows))
+            await self._publish(rows)
+            total += len(rows)
+            if len(rows) < BATCH:
+                return total
+
+    async def finish(self) -> None:
+        """Records the end of each collection whose segments have all come to theirs."""
+        rows = await self._pool.fetch(
+            "SELECT collection_id, team_id, user_id, workflow_id, backfill_status, stream_version, segments_total,"
+            "       segments_completed, segments_failed, row_count"
+            "  FROM report_data_collections"
+            " WHERE finished_at IS NULL AND backfill_status IN ('completed', 'partial', 'failed')"
+        )
+        for row in rows:
+            event = NewEvent(
+                data=CollectionFinished(
+                    backfill_status=row["backfill_status"],
+                    segments=row["segments_total"],
+                    completed=row["segments_completed"],
+                    failed=row["segments_failed"],
+                    rows=row["row_count"],
+                ),
+                team_id=row["team_id"],
+                workflow_id=row["workflow_id"],
+                metadata=Metadata(correlation_id=str(row["collection_id"])),
+            )
+            stream = stream_of("collection", row["collection_id"])
+            try:
+                await self._writer.append(AppendRequest((Write(stream, row["stream_version"], (event,)),)))
+            except Conflict:
+                continue  # another process was first, or the collection has moved on
+
+    async def _publish(self, rows: Sequence[asyncpg.Record]) -> None:
+        if not rows:
+            return
+        self._feed.appended(max(row["last_position"] for row in rows))
+        await self._broker.publish([_first_message(row) for row in rows])
+
+
+def _first_message(row: Any) -> StepMessage:
+    return StepMessage(
+        segment_id=str(row["segment_id"]),
+        collection_id=str(row["collection_id"]),
+        team_id=row["team_id"],
+        step=row.get("step", "submit"),
+        fence=row["fence"],
+        sequence=1,
+        lane=row["lane"],
+    )
+
+
+def _ids() -> list[Any]:
+    return [new_id() for _ in range(BATCH)]

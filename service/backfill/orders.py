@@ -1,0 +1,114 @@
+"""What a worker needs to run a segment: the collection's configuration, and the request as AMC gets it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from db.pool import Pool
+from events.configurations import SegmentationConfig
+from events.envelope import stream_of
+from events.reader import read_stream
+from events.types.collection import CollectionCreated
+from events.types.instance import InstanceAdded
+from events.types.segment import SubmissionStarted
+from events.types.workflow import DeclaredParameter
+from service.amc.models import ExecutionRequest, Instance, Parameter, Workflow, workflow_id
+from service.backfill.retries import RetryPolicy
+from service.builder.windows import Window, amc_window
+from service.settings import Settings
+
+MAX_REMEMBERED = 1000
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A collection's segments by id, with the workflow and instance that they run on."""
+
+    instance: Instance
+    workflow: Workflow
+    collection: CollectionCreated
+    windows: dict[UUID, Window]
+    retries: RetryPolicy
+
+    def request(self, segment_id: UUID, timeout_seconds: int) -> ExecutionRequest:
+        """The execution to ask AMC for. Raises ValueError for a day that the zone skipped: it has no hours."""
+        window = amc_window(self.windows[segment_id], self.collection.timezone)
+        if window.empty:
+            raise ValueError(
+                f"the segment has no hours in {self.collection.timezone}: its days were skipped there"
+            )
+        return ExecutionRequest(
+            workflow_id=self.workflow.workflow_id,
+            window_start=window.start,
+            window_end=window.end,
+            time_zone=window.time_zone,
+            parameter_values=dict(self.collection.parameters),
+            timeout_seconds=timeout_seconds,
+        )
+
+
+def request_of(intent: SubmissionStarted, timeout_seconds: int) -> ExecutionRequest:
+    """The execution as an intent recorded it."""
+    return ExecutionRequest(
+        workflow_id=intent.amc_workflow_id,
+        window_start=intent.window_start,
+        window_end=intent.window_end,
+        time_zone=intent.time_zone,
+        parameter_values=dict(intent.parameter_values),
+        timeout_seconds=timeout_seconds,
+    )
+
+
+class Orders:
+    """Reads orders from the log and remembers them: a collection's configuration never changes."""
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._known: dict[UUID, Order] = {}
+
+    async def order(self, collection_id: UUID) -> Order:
+        """The order of a collection. Raises LookupError where the log has none."""
+        if (known := self._known.get(collection_id)) is not None:
+            return known
+        events = await read_stream(self._pool, stream_of("collection", collection_id))
+        if not events or not isinstance(created := events[0].data, CollectionCreated):
+            raise LookupError(f"the log has no collection {collection_id}")
+        instance_events = await read_stream(self._pool, stream_of("instance", created.instance_id))
+        if not instance_events or not isinstance(added := instance_events[0].data, InstanceAdded):
+            raise LookupError(f"the log has no instance {created.instance_id}")
+        segmentation = created.segmentation_config or SegmentationConfig(type="daily")
+        parameters = tuple(_declared(parameter) for parameter in created.declared_parameters)
+        order = Order(
+            instance=Instance(
+                instance_id=created.instance_id,
+                advertiser_id=added.advertiser_id,
+                marketplace_id=added.marketplace_id,
+            ),
+            workflow=Workflow(
+                workflow_id=workflow_id(created.sql_query, parameters),
+                sql=created.sql_query,
+                parameters=parameters,
+            ),
+            collection=created,
+            windows={planned.segment_id: Window(planned.start, planned.end) for planned in created.segments},
+            retries=RetryPolicy(
+                max_attempts=segmentation.max_attempts if segmentation.retry_failed else 1,
+                base=self._settings.retry_base,
+                cap=self._settings.retry_cap,
+            ),
+        )
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.pop(next(iter(self._known)))
+        self._known[collection_id] = order
+        return order
+
+
+def _declared(parameter: DeclaredParameter) -> Parameter:
+    return Parameter(
+        name=parameter.name,
+        data_type=parameter.data_type,
+        default_value=parameter.default,
+        description=parameter.description or "",
+    )

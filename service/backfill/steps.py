@@ -1,0 +1,195 @@
+"""The three steps of a segment at AMC: submit, poll, fetch. Each takes seconds, none waits for AMC to finish."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from events.append import KeyReused
+from events.types.segment import (
+    Completed,
+    Executed,
+    ResultColumn,
+    Started,
+    SubmissionStarted,
+    Submitted,
+    WorkStep,
+)
+from service.amc.errors import AmcError
+from service.amc.models import Execution, ExecutionRequest, matches
+from service.amc.outcomes import failure_of
+from service.backfill.orders import request_of
+from service.backfill.turn import Turn
+from service.results.convert import BadResult, csv_to_parquet
+
+log = structlog.get_logger()
+
+# Amazon's clock may differ from ours by so much.
+CLOCK_MARGIN = timedelta(minutes=5)
+# Creates that may have landed and did not, before the attempt is given up.
+MAX_INTENTS = 3
+# How long a finished execution's result is asked for before the segment fails.
+FETCH_FOR = timedelta(hours=6)
+
+
+async def submit(turn: Turn) -> None:
+    """Asks AMC for an execution, and never for a second one.
+
+    The intent is recorded before the create. Where an intent stands without its answer, the create may have
+    landed: it is waited out, then looked for, and sent again only where AMC shows that there is none.
+    """
+    if turn.segment.intents and not await _settle_lost_create(turn):
+        return
+    try:
+        request = turn.order.request(turn.segment_id, turn.settings.amc_execution_timeout)
+    except ValueError as error:
+        await turn.fail("permanent", str(error))
+        return
+    try:
+        await _save_workflow(turn)
+        await turn.record(
+            SubmissionStarted(
+                collection_id=turn.collection_id,
+                attempt=turn.segment.attempt,
+                amc_workflow_id=request.workflow_id,
+                window_start=request.window_start,
+                window_end=request.window_end,
+                time_zone=request.time_zone,
+                parameter_values=request.parameter_values,
+            )
+        )
+        await turn.hold_lease()
+        execution = await turn.amc.create_execution(turn.order.instance, request)
+    except AmcError as error:
+        if error.may_have_landed:
+            log.warning("create_unanswered", error=str(error))
+            await turn.go_on("submit", turn.settings.amc_timeout)
+        else:
+            await turn.fail(error.kind, str(error), retry_after=error.retry_after)
+        return
+    await _submitted(turn, execution, adopted=False)
+
+
+async def _settle_lost_create(turn: Turn) -> bool:
+    """What became of a create without an answer; True where there is none at AMC and one may be sent."""
+    last_sent, _ = turn.segment.intents[-1]
+    wait = turn.settings.amc_timeout - (await turn.database_time() - last_sent).total_seconds()
+    if wait > 0:
+        # Until the client's own time-out has passed, the create may still be on its way.
+        await turn.go_on("submit", wait)
+        return False
+    try:
+        found = await _find_executions(turn)
+    except AmcError as error:
+        log.warning("look_up_failed", error=str(error))
+        await turn.go_on("submit", max(turn.settings.retry_base, error.retry_after or 0))
+        return False
+    for execution in found:
+        try:
+            await _submitted(turn, execution, adopted=True)
+        except KeyReused:
+            continue  # another segment has recorded this one
+        return False
+    if len(turn.segment.intents) >= MAX_INTENTS:
+        await turn.fail("transient", f"AMC answered none of {MAX_INTENTS} requests, and ran none of them")
+        return False
+    return True
+
+
+async def _find_executions(turn: Turn) -> list[Execution]:
+    """The executions, oldest first, that one of this attempt's creates may have started."""
+    first_sent, intent = turn.segment.intents[0]
+    wanted: ExecutionRequest = request_of(intent, turn.settings.amc_execution_timeout)
+    await turn.hold_lease()
+    listed = await turn.amc.list_executions(
+        turn.order.instance, workflow_id=intent.amc_workflow_id, min_creation_time=first_sent - CLOCK_MARGIN
+    )
+    return [execution for execution in listed if matches(execution, wanted, turn.order.workflow.parameters)]
+
+
+async def _save_workflow(turn: Turn) -> None:
+    """Saves the SQL at AMC under the name of its content, once per process and instance."""
+    key = (turn.order.instance.instance_id, turn.order.workflow.workflow_id)
+    if key not in turn.tools.saved_workflows:
+        await turn.hold_lease()
+        await turn.amc.put_workflow(turn.order.instance, turn.order.workflow)
+        turn.tools.saved_workflows.add(key)
+
+
+async def _submitted(turn: Turn, execution: Execution, *, adopted: bool) -> None:
+    await turn.record(Submitted(turn.collection_id, execution.execution_id, adopted), claim=execution.execution_id)
+    await turn.go_on("poll", _poll_delay(turn))
+
+
+async def poll(turn: Turn) -> None:
+    """Looks at the execution once; at its end records what came of it, and until then looks again later."""
+    execution_id = turn.segment.execution_id
+    assert execution_id is not None
+    await turn.hold_lease()
+    try:
+        execution = await turn.amc.get_execution(turn.order.instance, execution_id)
+    except AmcError as error:
+        if error.code == "not_found":
+            await turn.fail("unknown", f"AMC does not know the execution {execution_id} any more")
+            return
+        # The execution goes on without us: nothing is lost by looking again later.
+        await turn.go_on("poll", max(_poll_delay(turn), turn.settings.retry_base, error.retry_after or 0))
+        return
+    if execution.status == "SUCCEEDED":
+        columns = tuple(
+            ResultColumn(column.name, column.data_type, column.precision, column.scale)
+            for column in execution.output_columns
+        )
+        await turn.record(Executed(turn.collection_id, execution_id, columns))
+        await turn.go_on("fetch")
+    elif failure := failure_of(execution.status, execution.status_reason):
+        kind = {"permanent": "permanent", "overlap": "transient"}.get(failure.code, "unknown")
+        await turn.fail(
+            kind,  # type: ignore[arg-type]
+            failure.reason,
+            retry_after=failure.retry_after,
+            max_retries=failure.retries,
+        )
+    else:
+        if execution.status == "RUNNING" and not turn.segment.started:
+            await turn.record(Started(turn.collection_id, execution_id))
+        await turn.go_on("poll", _poll_delay(turn))
+
+
+def _poll_delay(turn: Turn) -> float:
+    delays = turn.settings.amc_poll_delays
+    return delays[min(turn.message.sequence - 1, len(delays) - 1)]
+
+
+async def fetch(turn: Turn) -> None:
+    """Downloads the result, keeps it as Parquet, and records the segment's completion."""
+    execution_id = turn.segment.execution_id
+    assert execution_id is not None
+    assert turn.segment.executed_at is not None
+    try:
+        with turn.tools.store.scratch_folder() as folder:
+            await turn.hold_lease()
+            urls = await turn.amc.download_urls(turn.order.instance, execution_id)
+            parts = [Path(folder) / f"part-{number}.csv" for number in range(len(urls))]
+            for url, part in zip(urls, parts, strict=True):
+                await turn.hold_lease()
+                await turn.amc.download(url, part)
+            result = Path(folder) / "result.parquet"
+            rows = await csv_to_parquet(parts, turn.segment.columns, result)
+            checksum, size = await turn.tools.store.keep(result)
+    except BadResult as error:
+        await turn.fail("permanent", f"the result cannot be read: {error}")
+    except AmcError as error:
+        waited = await turn.database_time() - turn.segment.executed_at
+        if error.kind == "permanent" or waited > FETCH_FOR:
+            await turn.fail("permanent", f"the result cannot be fetched: {error}")
+        else:
+            await turn.go_on("fetch", max(turn.settings.retry_base, error.retry_after or 0))
+    else:
+        await turn.record(Completed(turn.collection_id, execution_id, rows, size, checksum))
+
+
+STEPS: dict[WorkStep, Callable[[Turn], Awaitable[None]]] = {"submit": submit, "poll": poll, "fetch": fetch}

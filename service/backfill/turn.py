@@ -1,0 +1,135 @@
+"""One delivery's turn at a segment: what a step knows, and the ways in which it can go on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from db.pool import Pool
+from events.append import AppendRequest, IdempotencyKey, Write
+from events.envelope import Metadata, NewEvent, stream_of
+from events.types.segment import ErrorKind, Failed, RetryScheduled, WorkStep
+from events.writer import AppendWriter
+from service.amc.client import AmcClient
+from service.backfill.broker.messages import StepMessage
+from service.backfill.broker.port import Broker
+from service.backfill.orders import Order
+from service.backfill.retries import retry_delay
+from service.backfill.segment import Segment
+from service.results.store import ResultStore
+from service.settings import Settings
+
+
+class LeaseLost(Exception):
+    """The segment has been given to another worker, which goes on from what is recorded."""
+
+
+class Tools(msgspec.Struct, frozen=True):
+    """What the steps of one worker process work with. `saved_workflows` are the instance and workflow ids
+    that AMC is known to have."""
+
+    pool: Pool
+    writer: AppendWriter
+    broker: Broker
+    amc: AmcClient
+    store: ResultStore
+    settings: Settings
+    saved_workflows: set[tuple[str, str]]
+
+
+class Turn:
+    """One delivery's turn at a segment: what it knows, and the ways to go on."""
+
+    def __init__(
+        self, tools: Tools, message: StepMessage, segment: Segment, order: Order, lease_ends: float
+    ) -> None:
+        self.tools = tools
+        self.amc = tools.amc
+        self.settings = tools.settings
+        self.message = message
+        self.segment = segment
+        self.order = order
+        self._lease_ends = lease_ends
+
+    @property
+    def segment_id(self) -> UUID:
+        return UUID(self.message.segment_id)
+
+    @property
+    def collection_id(self) -> UUID:
+        assert self.segment.collection_id is not None
+        return self.segment.collection_id
+
+    async def hold_lease(self) -> None:
+        """To be awaited before every call to AMC: sees to it that the lease outlasts the call, so that no
+        second worker begins meanwhile. Raises LeaseLost where one has."""
+        loop = asyncio.get_running_loop()
+        if self._lease_ends - loop.time() >= self.settings.amc_timeout:
+            return
+        asked = loop.time()
+        if not await self._extend_lease(0.0):
+            raise LeaseLost
+        self._lease_ends = asked + self.settings.lease_margin
+
+    async def record(self, data: msgspec.Struct, *, claim: str | None = None) -> None:
+        """Appends to the segment's stream at the version that was seen, which is the fence.
+
+        `claim` is an AMC execution that is this segment's from now on. Raises Conflict, and KeyReused where
+        another segment, or an earlier attempt, has claimed it.
+        """
+        event = NewEvent(
+            data=data,
+            team_id=self.segment.team_id,
+            user_id=self.segment.user_id,
+            workflow_id=self.segment.workflow_id,
+            metadata=Metadata(correlation_id=str(self.collection_id)),
+        )
+        key = None
+        if claim is not None:
+            instance = self.order.instance.instance_id
+            key = IdempotencyKey(
+                f"amc-execution\n{instance}\n{claim}", self.segment_id.bytes + bytes([self.segment.attempt])
+            )
+        write = Write(stream_of("segment", self.segment_id), self.segment.version, (event,))
+        appended = await self.tools.writer.append(AppendRequest((write,), key))
+        self.segment = msgspec.structs.replace(self.segment, version=appended.versions[0])
+
+    async def go_on(self, step: WorkStep, delay: float = 0.0) -> None:
+        """Sends the next order, to be handed out after `delay` seconds, with a lease that outlasts the wait."""
+        if delay > 0:
+            await self._extend_lease(delay)
+        following = msgspec.structs.replace(self.message, step=step, sequence=self.message.sequence + 1)
+        await self.tools.broker.publish([following], delay=delay)
+
+    async def fail(
+        self, kind: ErrorKind, error: str, *, retry_after: float | None = None, max_retries: int | None = None
+    ) -> None:
+        """Ends the attempt: another one later, or the segment's end. Only where no execution is left at AMC."""
+        policy = self.order.retries
+        if max_retries is not None:
+            policy = msgspec.structs.replace(policy, max_attempts=min(policy.max_attempts, max_retries + 1))
+        attempt = self.segment.attempt
+        delay = retry_delay(policy, kind, attempt, random.random(), retry_after)  # noqa: S311 - spreads load
+        if delay is None:
+            await self.record(Failed(self.collection_id, attempt, kind, error))
+        else:
+            retry_at = datetime.now(UTC) + timedelta(seconds=delay)
+            await self.record(RetryScheduled(self.collection_id, attempt, kind, error, retry_at))
+
+    async def database_time(self) -> datetime:
+        """The time by which leases run and events are recorded."""
+        return await self.tools.pool.fetchval("SELECT clock_timestamp()")  # type: ignore[no-any-return]
+
+    async def _extend_lease(self, delay: float) -> bool:
+        changed = await self.tools.pool.execute(
+            "UPDATE segment_leases SET lease_until = clock_timestamp() + make_interval(secs => $3)"
+            " WHERE segment_id = $1 AND fence = $2",
+            self.segment_id,
+            self.message.fence,
+            delay + self.settings.lease_margin,
+        )
+        return changed == "UPDATE 1"

@@ -1,0 +1,190 @@
+"""The one place where the program is put together: settings in, running roles out.
+
+Read it from `running` on: what is opened, in which order, and what each role gets. It is closed in the
+opposite order, so that work in progress can still be recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection
+from typing import Literal, get_args
+
+import aiohttp
+import msgspec
+import structlog
+
+from db.embedded import EmbeddedPostgres
+from db.migrations import migrate_up, migration_status
+from db.pool import DatabaseRefused, Pool, open_pool, refuse_unfit_role
+from events.feed import Feed
+from events.writer import AppendWriter
+from projections.runner import Projector
+from service.amc.client import AmcClient
+from service.amc.models import Account
+from service.amc.throttle import Throttle
+from service.app import create_app
+from service.backfill.admission import Admission
+from service.backfill.broker import Broker, create_broker
+from service.backfill.turn import Tools
+from service.backfill.worker import Worker
+from service.commands import Commands
+from service.results.store import ResultStore
+from service.server import serving
+from service.settings import Settings, SettingsError
+
+log = structlog.get_logger()
+
+Role = Literal["api", "admission", "projector", "worker"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class Program(msgspec.Struct, frozen=True):
+    """What runs, for whoever started it. `api_url` is null without the role; `failed` is set, with its
+    reason, when a role ends by itself."""
+
+    pool: Pool
+    feed: Feed
+    writer: AppendWriter
+    broker: Broker | None
+    api_url: str | None
+    failed: asyncio.Future[None]
+
+
+@contextlib.asynccontextmanager
+async def database_url(settings: Settings) -> AsyncIterator[str]:
+    """The address of the service's database: the operator's, checked, or the embedded one, brought up to date.
+
+    Raises DatabaseRefused where the role is unfit or migrations are missing.
+    """
+    if settings.database_url is None:
+        postgres = EmbeddedPostgres(settings.data_dir / "postgres")
+        await postgres.start()
+        try:
+            await migrate_up(postgres.admin_url, service_url=postgres.service_url)
+            yield postgres.service_url
+        finally:
+            await postgres.stop()
+        return
+    missing = [
+        migration.name for migration, applied in await migration_status(settings.database_url) if not applied
+    ]
+    if missing:
+        raise DatabaseRefused(
+            f"the database lacks the migrations {', '.join(missing)}: run `report-builder migrate up` with"
+            " REPORT_BUILDER_DATABASE_ADMIN_URL"
+        )
+    yield settings.database_url
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncIterator[Program]:
+    """The roles, at work while the block runs; at its end they finish what they have begun, within
+    `shutdown_grace` seconds, and hand back the rest."""
+    if settings.amqp_url is None and ("worker" in roles) != ("admission" in roles):
+        raise SettingsError(
+            "without REPORT_BUILDER_AMQP_URL the broker is in memory, so that the roles worker and admission"
+            " must run in one process"
+        )
+    async with contextlib.AsyncExitStack() as stack:
+        url = await stack.enter_async_context(database_url(settings))
+        pool = await open_pool(url, size=settings.database_pool_size)
+        stack.push_async_callback(_close_pool, pool)
+        async with pool.acquire() as connection:
+            await refuse_unfit_role(connection)
+
+        store = ResultStore(settings.data_dir / "results")
+        store.prepare()
+        feed = Feed(pool)
+        writer = AppendWriter(pool, on_appended=feed.appended)
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        stopping = asyncio.Event()
+
+        await feed.start()
+        _start_role(stack, "feed", feed.run(), failed)
+        stack.push_async_callback(writer.close)
+
+        projector = Projector(pool, feed)
+        if "projector" in roles:
+            _start_role(stack, "projector", projector.run(), failed)
+
+        broker = None
+        if "admission" in roles or "worker" in roles:
+            broker = create_broker(settings.amqp_url)
+            await broker.start()
+            stack.push_async_callback(broker.close)
+            if "worker" in roles:
+                await _start_worker(stack, settings, pool, writer, broker, store)
+            if "admission" in roles:
+                _start_role(stack, "admission", Admission(pool, feed, writer, broker, settings).run(), failed)
+
+        def health() -> dict[str, str]:
+            problems = {}
+            if projector.stopped_by:
+                problems["projector"] = projector.stopped_by
+            if broker is not None and not broker.healthy:
+                problems["broker"] = "not connected"
+            return problems
+
+        api_url = None
+        if "api" in roles:
+            app = create_app(pool, Commands(pool, writer), feed, store, stopping, health)
+            api_url = await stack.enter_async_context(
+                serving(app, settings.host, settings.port, grace=settings.shutdown_grace)
+            )
+        # First of all at the end: live streams finish, and readiness says so.
+        stack.callback(stopping.set)
+        log.info("started", roles=sorted(roles), api_url=api_url)
+        yield Program(pool, feed, writer, broker, api_url, failed)
+
+
+async def _start_worker(
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    pool: Pool,
+    writer: AppendWriter,
+    broker: Broker,
+    store: ResultStore,
+) -> None:
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    account = Account(
+        account_id="default",
+        client_id=settings.amc_client_id,
+        client_secret=settings.amc_client_secret,
+        refresh_token=settings.amc_refresh_token,
+        base_url=settings.amc_base_url,
+        token_url=settings.amc_token_url,
+    )
+    throttle = Throttle(settings.amc_requests_per_second)
+    amc = AmcClient(session, account, timeout=settings.amc_timeout, throttle=throttle)
+    worker = Worker(Tools(pool, writer, broker, amc, store, settings, set()))
+    consumption = await worker.start()
+    stack.push_async_callback(consumption.stop, settings.shutdown_grace)
+
+
+def _start_role(stack: contextlib.AsyncExitStack, name: str, role: object, failed: asyncio.Future[None]) -> None:
+    """Runs a role's coroutine until the stack is closed; one that ends before is a failure of the program."""
+    task: asyncio.Task[None] = asyncio.ensure_future(role)  # type: ignore[call-overload]
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not failed.done():
+            log.critical("role_failed", role=name, exc_info=error)
+            failed.set_exception(error)
+            failed.exception()
+
+    task.add_done_callback(ended)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.wait((task,))
+
+    stack.push_async_callback(stop)
+
+
+async def _close_pool(pool: Pool) -> None:
+    try:
+        async with asyncio.timeout(5):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()

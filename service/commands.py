@@ -1,0 +1,99 @@
+"""Commands over HTTP: decide, append, answer; with an `Idempotency-Key`, the first answer again.
+
+A decision is made from streams as they stand and appended with their versions: where somebody was faster,
+the append is refused and nothing has happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from db.pool import Pool
+from events import codec
+from events.append import AppendRequest, IdempotencyKey, KeyReused, Write
+from events.validation import decode
+from events.writer import AppendWriter
+from service.auth.caller import Caller, caller_of
+from service.problems import Refused
+
+Kind = TypeVar("Kind")
+
+MAX_KEY_LENGTH = 200
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a command records and answers; `answer` gets the position added."""
+
+    writes: tuple[Write, ...]
+    answer: dict[str, Any]
+    status: int = 200
+
+
+class Commands:
+    """Runs the commands of all routes."""
+
+    def __init__(self, pool: Pool, writer: AppendWriter) -> None:
+        self._pool = pool
+        self._writer = writer
+
+    async def run(
+        self, request: Request, kind: type[Kind], decide: Callable[[Kind, Caller], Awaitable[Decision]]
+    ) -> Response:
+        """Reads the body as `kind`, decides, appends, and answers JSON with the `position` of the append."""
+        body = await request.body()
+        caller = caller_of(request)
+        key = _scoped_key(request, caller)
+        digest = hashlib.sha256(body).digest()
+        if key and (known := await self._first_answer(key, digest)):
+            return known
+        try:
+            decision = await decide(decode(kind, body or b"{}"), caller)
+        except Refused:
+            # The same request may have been decided elsewhere while we looked: then its answer counts.
+            if key and (known := await self._first_answer(key, digest)):
+                return known
+            raise
+        answer = codec.encode(decision.answer)
+        appended = await self._writer.append(
+            AppendRequest(
+                decision.writes,
+                IdempotencyKey(key, digest, decision.status, answer) if key else None,
+            )
+        )
+        if appended.answer is not None and appended.status is not None:
+            return _answer(appended.answer, appended.status, appended.last_position)
+        return _answer(answer, decision.status, appended.last_position)
+
+    async def _first_answer(self, key: str, digest: bytes) -> Response | None:
+        row = await self._pool.fetchrow(
+            "SELECT digest, status, answer, last_position FROM idempotency_keys WHERE key = $1", key
+        )
+        if row is None:
+            return None
+        if row["digest"] != digest:
+            raise KeyReused
+        return _answer(row["answer"], row["status"], row["last_position"])
+
+
+def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+
+
+def _scoped_key(request: Request, caller: Caller) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isprintable():
+        raise Refused("bad_request", f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable characters")
+    return "\n".join((caller.team_id, str(caller.user_id), request.method, request.url.path, key))
+
+
+def _answer(answer: str, status: int, position: int) -> Response:
+    return json_response({**msgspec.json.decode(answer), "position": position}, status)

@@ -1,0 +1,136 @@
+"""Errors as callers see them: `application/problem+json` (RFC 9457), each with a code of the catalogue.
+
+`docs/errors.md` explains every code; a test holds the two lists against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from events.append import Conflict, HalfKnown, KeyReused
+from events.codec import UnstorableText
+from events.validation import Invalid, Problem
+from events.writer import LogUnavailable, Overloaded
+
+log = structlog.get_logger()
+
+CATALOGUE: dict[str, tuple[int, str]] = {
+    "bad_request": (400, "The request cannot be read"),
+    "not_found": (404, "There is nothing here"),
+    "method_not_allowed": (405, "The address does not take this method"),
+    "not_acceptable": (406, "The format is not offered"),
+    "version_conflict": (409, "It was changed in the meantime"),
+    "already_exists": (409, "It is there already"),
+    "already_submitted": (409, "The report was submitted already"),
+    "not_reviewed": (409, "What was reviewed is not what stands now"),
+    "step_missing": (409, "An earlier step is missing"),
+    "half_known": (409, "The request was changed since it was first sent"),
+    "stale": (412, "It has another version than If-Match names"),
+    "body_too_large": (413, "The body is too large"),
+    "invalid": (422, "Some fields do not fit"),
+    "idempotency_key_reused": (422, "The idempotency key came before with another content"),
+    "internal": (500, "The service failed"),
+    "overloaded": (503, "Too many requests wait to be recorded"),
+    "database_unavailable": (503, "The database does not answer"),
+    "projection_behind": (503, "The read models have not come so far yet"),
+}
+
+
+class Refused(Exception):
+    """An answer from the catalogue; `detail` says what to do, `problems` name the fields."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        problems: Sequence[Problem] = (),
+        extra: Mapping[str, Any] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.problems = problems
+        self.extra = dict(extra or {})
+        self.retry_after = retry_after
+
+
+def problem_response(refused: Refused) -> Response:
+    """The answer's body: type, title, status, detail, code, and the fields as JSON pointers."""
+    status, title = CATALOGUE[refused.code]
+    body = {
+        "type": f"/docs/errors#{refused.code}",
+        "title": title,
+        "status": status,
+        "detail": refused.detail,
+        "code": refused.code,
+        **({"errors": refused.problems} if refused.problems else {}),
+        **refused.extra,
+    }
+    headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after is not None else None
+    return Response(msgspec.json.encode(body), status, headers, media_type="application/problem+json")
+
+
+def refusal_of(error: Exception) -> Refused | None:
+    """What the caller is told about an error of the inner layers; None for one that is a fault of ours."""
+    match error:
+        case Refused():
+            return error
+        case Invalid():
+            return Refused(
+                "invalid",
+                "; ".join(f"{p.pointer or '/'}: {p.message}" for p in error.problems),
+                problems=error.problems,
+            )
+        case UnstorableText():
+            return Refused("invalid", str(error), problems=[Problem("", str(error))])
+        case Conflict():
+            return Refused(
+                "version_conflict",
+                "read it again, then repeat the change",
+                extra={"actual_versions": error.actual},
+            )
+        case HalfKnown():
+            return Refused("half_known", str(error))
+        case KeyReused():
+            return Refused("idempotency_key_reused", "use a new key for a new request")
+        case Overloaded():
+            return Refused("overloaded", "nothing was recorded; send it again", retry_after=1)
+        case (
+            LogUnavailable()
+            | OSError()
+            | TimeoutError()
+            | asyncpg.PostgresConnectionError()
+            | (asyncpg.InterfaceError())
+            | asyncpg.CannotConnectNowError()
+        ):
+            return Refused(
+                "database_unavailable",
+                "send it again with the same Idempotency-Key, in a few seconds",
+                retry_after=5,
+            )
+        case _:
+            return None
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Starlette's handler for every exception: catalogue answers, and 500 without details for the rest."""
+    if isinstance(error, HTTPException):
+        code = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(
+            error.status_code, "bad_request"
+        )
+        return problem_response(Refused(code, error.detail))
+    refused = refusal_of(error)
+    if refused is None:
+        log.error("request_failed", path=request.url.path, exc_info=error)
+        refused = Refused("internal", "the fault is recorded; send the request again or tell the operator")
+    return problem_response(refused)

@@ -1,0 +1,1 @@
+"""Results: AMC's CSV kept as Parquet, one file per segment, and read back as one table."""

@@ -1,0 +1,79 @@
+"""AMC's CSV files to one Parquet file, typed as AMC declared the columns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from events.types.segment import ResultColumn
+
+# AMC's data types; a type that is not here is kept as text, so that nothing is lost.
+TYPES = {
+    "STRING": "VARCHAR",
+    "BOOLEAN": "BOOLEAN",
+    "BYTE": "TINYINT",
+    "SHORT": "SMALLINT",
+    "INTEGER": "INTEGER",
+    "LONG": "BIGINT",
+    "FLOAT": "FLOAT",
+    "DOUBLE": "DOUBLE",
+    "DATE": "DATE",
+    "TIMESTAMP": "TIMESTAMP",
+}
+
+
+class BadResult(Exception):
+    """The files are not the CSV that AMC announced; the message quotes what does not fit."""
+
+
+def column_type(column: ResultColumn) -> str:
+    """The Parquet (DuckDB) type for AMC's; a DECIMAL keeps its precision and scale."""
+    if column.data_type == "DECIMAL":
+        return f"DECIMAL({column.precision or 38}, {column.scale or 0})"
+    return TYPES.get(column.data_type, "VARCHAR")
+
+
+async def csv_to_parquet(files: Sequence[Path], columns: Sequence[ResultColumn], target: Path) -> int:
+    """Converts the parts of one result, each with its header, and answers the number of rows.
+
+    Comma, double quote, backslash escape; an empty field is null. Raises BadResult.
+    """
+    return await asyncio.to_thread(_convert, list(files), list(columns), target)
+
+
+def _convert(files: list[Path], columns: list[ResultColumn], target: Path) -> int:
+    with duckdb.connect(config={"threads": 1}) as database:
+        types = {column.name: column_type(column) for column in columns}
+        try:
+            for file in files:
+                _check_header(file, list(types))
+            # Strict reading: a short line, a bad number or an open quote is an error, never a dropped row.
+            source = database.read_csv(
+                [str(file) for file in files],
+                header=True,
+                columns=types,  # type: ignore[arg-type]
+                auto_detect=False,
+                delimiter=",",
+                quotechar='"',
+                escapechar="\\",
+                strict_mode=True,
+                na_values="",
+            )
+            source.write_parquet(str(target), compression="zstd")
+        except duckdb.Error as error:
+            raise BadResult(str(error).partition("\n")[0]) from error
+        counted = database.execute("SELECT count(*) FROM read_parquet($1)", [str(target)]).fetchone()
+        assert counted is not None
+        return int(counted[0])
+
+
+def _check_header(file: Path, names: list[str]) -> None:
+    """The file's first line must name the columns that AMC announced, in order."""
+    with file.open(encoding="utf-8", errors="replace") as content:
+        header = content.readline().rstrip("\r\n")
+    found = [name.strip('"') for name in header.split(",")]
+    if found != names and "," not in "".join(names):
+        raise BadResult(f"the header is {header[:200]!r}; AMC announced the columns {', '.join(names)}")

@@ -1,0 +1,1 @@
+"""The event stream for other programs: pages over the log, and the live stream."""

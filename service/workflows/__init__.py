@@ -1,0 +1,1 @@
+"""What reports run on: workflows (SQL and its parameters) and AMC instances."""

@@ -1,0 +1,118 @@
+"""`/api/workflows` and `/api/instances`: add them, list them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from db.pool import Pool
+from events.append import Write
+from events.configurations import ZoneName
+from events.envelope import NewEvent, new_id, stream_of
+from events.reader import read_stream
+from events.types.instance import InstanceAdded
+from events.types.workflow import DeclaredParameter, WorkflowCreated
+from events.validation import Body, Problem
+from service.auth.caller import Caller, caller_of
+from service.commands import Commands, Decision, json_response
+from service.problems import Refused
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+AMC_ID = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        pattern="^[A-Za-z0-9._-]+$",
+        extra={"expected": "AMC's id: letters, digits, dots, hyphens, underscores"},
+    ),
+]
+
+
+class CreateWorkflow(Body, frozen=True, kw_only=True):
+    """SQL that goes to AMC unchanged; it reads its parameters with CUSTOM_PARAMETER('name')."""
+
+    name: Name
+    sql_query: Annotated[str, Meta(min_length=1, max_length=100_000)]
+    parameters: tuple[DeclaredParameter, ...] = ()
+
+    @classmethod
+    def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
+        if isinstance(sql := given.get("sql_query"), str):
+            for found in sorted(set(PLACEHOLDER.findall(sql))):
+                yield Problem(
+                    "/sql_query", f"holds {{{{{found}}}}}; write CUSTOM_PARAMETER('{found}') in its place"
+                )
+
+
+class AddInstance(Body, frozen=True, kw_only=True):
+    """An AMC instance, as Amazon names it, and this service's limits towards it."""
+
+    instance_id: AMC_ID
+    name: Name
+    advertiser_id: AMC_ID
+    marketplace_id: AMC_ID
+    time_zone: ZoneName
+    max_concurrent: Annotated[int, Meta(ge=1, le=1000)] = 10
+    retention_days: Annotated[int, Meta(ge=1, le=3650)] = 425
+
+
+def workflow_routes(pool: Pool, commands: Commands) -> list[Route]:
+    """The routes over the log that `commands` appends to and the read models behind `pool`."""
+
+    async def create_workflow(request: Request) -> Response:
+        async def decide(body: CreateWorkflow, caller: Caller) -> Decision:
+            workflow_id = str(new_id())
+            data = WorkflowCreated(body.name, body.sql_query, body.parameters)
+            return Decision((_write("workflow", workflow_id, data, caller),), {"workflow_id": workflow_id}, 201)
+
+        return await commands.run(request, CreateWorkflow, decide)
+
+    async def add_instance(request: Request) -> Response:
+        async def decide(body: AddInstance, caller: Caller) -> Decision:
+            values = msgspec.structs.asdict(body)
+            instance_id = values.pop("instance_id")
+            if await read_stream(pool, stream_of("instance", instance_id)):
+                raise Refused("already_exists", f"the instance {instance_id} has been added before")
+            write = _write("instance", instance_id, InstanceAdded(**values), caller)
+            return Decision((write,), {"instance_id": instance_id}, 201)
+
+        return await commands.run(request, AddInstance, decide)
+
+    async def list_workflows(request: Request) -> Response:
+        rows = await pool.fetch(
+            "SELECT workflow_id, name, sql_query, parameters, created_at FROM workflows"
+            " WHERE team_id = $1 ORDER BY workflow_id",
+            caller_of(request).team_id,
+        )
+        items = [dict(row) | {"parameters": msgspec.Raw(row["parameters"].encode())} for row in rows]
+        return json_response({"items": items})
+
+    async def list_instances(request: Request) -> Response:
+        rows = await pool.fetch(
+            "SELECT instance_id, name, advertiser_id, marketplace_id, time_zone, max_concurrent, retention_days"
+            "  FROM amc_instances WHERE team_id = $1 ORDER BY instance_id",
+            caller_of(request).team_id,
+        )
+        return json_response({"items": [dict(row) for row in rows]})
+
+    return [
+        Route("/api/workflows", create_workflow, methods=["POST"]),
+        Route("/api/workflows", list_workflows, methods=["GET"]),
+        Route("/api/instances", add_instance, methods=["POST"]),
+        Route("/api/instances", list_instances, methods=["GET"]),
+    ]
+
+
+def _write(category: Any, entity_id: str, data: msgspec.Struct, caller: Caller) -> Write:
+    workflow_id = entity_id if category == "workflow" else None
+    event = NewEvent(data=data, team_id=caller.team_id, user_id=caller.user_id, workflow_id=workflow_id)
+    return Write(stream_of(category, entity_id), "none", (event,))
