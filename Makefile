@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench soak chaos lock clean runtime development
 
-# PYTHON=python3.13 make demo: another Python than the machine's first one
+# make clean demo PYTHON=python3.13: another Python than the machine's first one
 export PYTHON ?= python3
 
 help: ## this list

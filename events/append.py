@@ -41,7 +41,7 @@ class AppendRequest(msgspec.Struct, frozen=True):
 
 
 class Appended(msgspec.Struct, frozen=True):
-    """The events are in the log at `first_position` to `last_position`; `versions` has each write's stream version.
+    """The events are in the log at `first_position` to `last_position`; `versions` are the streams' new ones.
 
     `duplicate`: they were recorded by an earlier request; `answer` and `status` are then the first ones, where
     that request had an idempotency key.
@@ -72,7 +72,7 @@ class KeyReused(Exception):
 
 
 class EncodedRequest:
-    """A request with its bodies encoded, ready to be laid into a batch; bad text raises here, for this request alone."""
+    """A request with its bodies encoded, ready to be laid into a batch. Bad text raises here, for it alone."""
 
     __slots__ = ("events", "request", "size")
 
@@ -99,7 +99,7 @@ class EncodedRequest:
         self.size = sum(len(row[7]) + len(row[8]) for rows in self.events for row in rows)
 
 
-APPEND = f"SELECT * FROM append_events({', '.join(f'${number}' for number in range(1, 18))})"
+APPEND = f"SELECT * FROM append_events({', '.join(f'${number}' for number in range(1, 18))})"  # noqa: S608
 
 
 def batch_arguments(batch: Sequence[EncodedRequest]) -> list[list[Any]]:

@@ -211,10 +211,10 @@ def _sample_of(options: DemoOptions) -> Sample:
     # Opened by its name, so that DuckDB chooses the reader (CSV, gzipped or not, or Parquet).
     with duckdb.connect() as database:
         try:
-            relation = database.sql(f"SELECT * FROM '{str(options.data).replace(chr(39), chr(39) * 2)}'")  # noqa: S608
+            database.execute(f"CREATE VIEW data AS SELECT * FROM {_sql_text(str(options.data))}")
+            kinds = {row[0]: str(row[1]) for row in database.execute("DESCRIBE data").fetchall()}
         except duckdb.Error as error:
             raise DemoFailed(f"{options.data} cannot be read: {str(error).splitlines()[0]}") from None
-        kinds = {name: str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
         dates = [name for name, kind in kinds.items() if kind in ("DATE", "TIMESTAMP")]
         numbers = tuple(
             name
@@ -227,9 +227,8 @@ def _sample_of(options: DemoOptions) -> Sample:
         if not dates or not numbers:
             raise DemoFailed(f"{options.data} needs a date column and a numeric one; it has {kinds}")
         day = dates[0]
-        limits = relation.aggregate(f'min("{day}")::DATE, max("{day}")::DATE').fetchone()
-    assert limits is not None
-    first, last = limits
+        limits = database.execute(f'SELECT min("{day}")::DATE, max("{day}")::DATE FROM data').fetchall()  # noqa: S608
+    first, last = limits[0]
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     start, end = _shifted(first, last, yesterday)
     table = options.data.name.partition(".")[0].lower()
@@ -241,6 +240,10 @@ def _sample_of(options: DemoOptions) -> Sample:
         lookback_config={"type": "custom", "startDate": start.isoformat(), "endDate": end.isoformat()},
         table=TableFile(name=table, path=options.data, date_column=day),
     )
+
+
+def _sql_text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _shifted(first: date, last: date, yesterday: date) -> tuple[date, date]:

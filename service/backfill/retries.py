@@ -31,5 +31,5 @@ def retry_delay(
     )
     if attempt >= allowed:
         return None
-    wait = min(policy.cap, policy.base * 2 ** min(attempt - 1, 30))
+    wait = min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 30))
     return max(wait * (0.5 + chance / 2), retry_after or 0.0)

@@ -62,6 +62,7 @@ def set_schedule(state: Report, ground: Ground, step: ScheduleStep, as_of: date)
         problem = Problem("/schedule_type", 'recurring schedules cannot be run yet; choose "once" or "backfill"')
         raise Refused("invalid", "the schedule cannot be run", problems=[problem])
     problems = []
+    segmentation: SegmentationConfig | None
     if isinstance(step, BackfillStep):
         at = "/backfill_config/segmentation_config"
         segmentation = step.backfill_config.segmentation_config

@@ -169,7 +169,7 @@ def _event(
         user_id=caller.user_id,
         workflow_id=workflow,
         step_completed=step,
-        metadata=Metadata(correlation_id=str(entity), causation_id=causation and str(causation)),
+        metadata=Metadata(correlation_id=str(entity), causation_id=str(causation) if causation else None),
     )
 
 

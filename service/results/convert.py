@@ -46,28 +46,28 @@ async def csv_to_parquet(files: Sequence[Path], columns: Sequence[ResultColumn],
 
 def _convert(files: list[Path], columns: list[ResultColumn], target: Path) -> int:
     with duckdb.connect(config={"threads": 1}) as database:
-        types = {column.name: column_type(column) for column in columns}
         try:
             for file in files:
-                _check_header(file, list(types))
+                _check_header(file, [column.name for column in columns])
             # Strict reading: a short line, a bad number or an open quote is an error, never a dropped row.
-            source = database.read_csv(
-                [str(file) for file in files],
-                header=True,
-                columns=types,  # type: ignore[arg-type]
-                auto_detect=False,
-                delimiter=",",
-                quotechar='"',
-                escapechar="\\",
-                strict_mode=True,
-                na_values="",
+            source = (
+                f"read_csv($files, columns = {{{_types(columns)}}}, header = true, auto_detect = false, delim = ',',"
+                """ quote = '"', escape = '\\', strict_mode = true, nullstr = '')"""
             )
-            source.write_parquet(str(target), compression="zstd")
+            copy = f"COPY (SELECT * FROM {source}) TO {_text(str(target))} (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608
+            database.execute(copy, {"files": [str(file) for file in files]})
+            counted = database.execute(f"SELECT count(*) FROM read_parquet({_text(str(target))})")  # noqa: S608
+            return int(counted.fetchall()[0][0])
         except duckdb.Error as error:
             raise BadResult(str(error).partition("\n")[0]) from error
-        counted = database.execute("SELECT count(*) FROM read_parquet($1)", [str(target)]).fetchone()
-        assert counted is not None
-        return int(counted[0])
+
+
+def _types(columns: list[ResultColumn]) -> str:
+    return ", ".join(f"{_text(column.name)}: {_text(column_type(column))}" for column in columns)
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _check_header(file: Path, names: list[str]) -> None:

@@ -16,7 +16,7 @@ def cloud_event(event: RecordedEvent) -> bytes:
     encoded = event.__dict__.get("_cloud_event")
     if encoded is None:
         encoded = event.__dict__["_cloud_event"] = _encode(event)
-    return encoded  # type: ignore[no-any-return]
+    return encoded
 
 
 def _encode(event: RecordedEvent) -> bytes:

@@ -51,7 +51,7 @@ class Bench:
 
     async def finish(self, execution: Execution) -> Execution:
         while not execution.finished:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
             execution = await self.client.get_execution(INSTANCE, execution.execution_id)
         return execution
 
