@@ -41,6 +41,11 @@ class EmbeddedPostgres:
             self._server = None
 
     @property
+    def socket_folder(self) -> str:
+        """Where the server listens: on a Unix socket, on no port."""
+        return self._socket_folder
+
+    @property
     def admin_url(self) -> str:
         """The superuser's address, for migrations alone."""
         return self._url("postgres")

@@ -18,9 +18,7 @@ FIRST = date(2025, 1, 1)
 DAYS = 120
 KEYWORDS = 7
 SQL = "SELECT keyword_id, SUM(impressions) AS impressions, SUM(clicks) AS clicks FROM adwords GROUP BY keyword_id"
-INSTANCE = Instance(
-    instance_id="amcsandbox1", advertiser_id="ENTITYSANDBOX1", marketplace_id="ATVPDKIKX0DER"
-)
+INSTANCE = Instance(instance_id="amcsandbox1", advertiser_id="ENTITYSANDBOX1", marketplace_id="ATVPDKIKX0DER")
 
 
 class Bench:
@@ -31,13 +29,16 @@ class Bench:
         self.handle = handle
         self.session = session
         self.instance = INSTANCE
+        self.first = FIRST
+        self.days = DAYS
+        self.keywords = KEYWORDS
+        self.sql = SQL
         self.throttled = 0
+        self.account = account(handle)
 
     async def save(self, sql: str = SQL, parameters: tuple[Parameter, ...] = ()) -> str:
         name = workflow_id(sql, parameters)
-        await self.client.put_workflow(
-            INSTANCE, Workflow(workflow_id=name, sql=sql, parameters=parameters)
-        )
+        await self.client.put_workflow(INSTANCE, Workflow(workflow_id=name, sql=sql, parameters=parameters))
         return name
 
     def request(self, name: str, first: date = FIRST, days: int = 1, **values: object) -> ExecutionRequest:
@@ -64,7 +65,7 @@ class Bench:
         for number, url in enumerate(await self.client.download_urls(INSTANCE, execution.execution_id)):
             path = folder / f"{execution.execution_id}-{number}.csv"
             await self.client.download(url, path)
-            rows += [line.split(",") for line in path.read_text().splitlines()[1:]]
+            rows += [line.split(",") for line in path.read_text().split("\n")[1:-1]]
         return rows
 
     async def faults(self, **faults: object) -> None:

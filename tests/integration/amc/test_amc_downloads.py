@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import INSTANCE, KEYWORDS, Connect
 
 from service.amc.errors import AmcError
 from service.amc.sandbox import SandboxOptions, TableFile, running_sandbox
+
+if TYPE_CHECKING:
+    from tests.integration.amc.conftest import Connect
 
 
 async def test_several_packed_files_hold_together_all_rows_once(
@@ -20,9 +23,9 @@ async def test_several_packed_files_hold_together_all_rows_once(
     async with running_sandbox(options) as handle:
         bench = await connect(handle)
         execution = await bench.run(bench.request(await bench.save()))
-        assert len(await bench.client.download_urls(INSTANCE, execution.execution_id)) == 3
+        assert len(await bench.client.download_urls(bench.instance, execution.execution_id)) == 3
         rows = await bench.rows(execution, tmp_path)
-        assert sorted(row[0] for row in rows) == [str(keyword) for keyword in range(KEYWORDS)]
+        assert sorted(row[0] for row in rows) == [str(keyword) for keyword in range(bench.keywords)]
         assert list(tmp_path.glob("*.part")) == []
 
 
@@ -32,7 +35,7 @@ async def test_an_expired_or_damaged_address_asks_for_a_new_one(
     async with running_sandbox(SandboxOptions(tables=(adwords,), url_seconds=0.2)) as handle:
         bench = await connect(handle)
         execution = await bench.run(bench.request(await bench.save()))
-        url = (await bench.client.download_urls(INSTANCE, execution.execution_id))[0]
+        url = (await bench.client.download_urls(bench.instance, execution.execution_id))[0]
         await bench.client.download(url, tmp_path / "good.csv")
         await asyncio.sleep(0.25)
         for bad in (url, url[:-1] + ("0" if url[-1] != "0" else "1")):
@@ -41,18 +44,16 @@ async def test_an_expired_or_damaged_address_asks_for_a_new_one(
             assert (raised.value.kind, raised.value.code) == ("transient", "url_expired")
             assert "X-Amz-Signature" not in str(raised.value)
         assert [path.name for path in tmp_path.iterdir()] == ["good.csv"]
-        fresh = (await bench.client.download_urls(INSTANCE, execution.execution_id))[0]
+        fresh = (await bench.client.download_urls(bench.instance, execution.execution_id))[0]
         assert await bench.client.download(fresh, tmp_path / "again.csv") > 0
 
 
-async def test_a_result_that_is_not_there_yet_is_a_transient_error(
-    connect: Connect, adwords: TableFile
-) -> None:
+async def test_a_result_that_is_not_there_yet_is_a_transient_error(connect: Connect, adwords: TableFile) -> None:
     async with running_sandbox(SandboxOptions(tables=(adwords,), pending_seconds=30)) as handle:
         bench = await connect(handle)
-        execution = await bench.client.create_execution(INSTANCE, bench.request(await bench.save()))
+        execution = await bench.client.create_execution(bench.instance, bench.request(await bench.save()))
         with pytest.raises(AmcError) as raised:
-            await bench.client.download_urls(INSTANCE, execution.execution_id)
+            await bench.client.download_urls(bench.instance, execution.execution_id)
         assert (raised.value.kind, raised.value.code) == ("transient", "not_downloadable")
 
 
@@ -68,7 +69,7 @@ async def test_values_are_written_as_amazon_writes_them(
         bench = await connect(handle)
         execution = await bench.run(bench.request(await bench.save(sql)))
         assert execution.status == "SUCCEEDED", execution.status_reason
-        url = (await bench.client.download_urls(INSTANCE, execution.execution_id))[0]
+        url = (await bench.client.download_urls(bench.instance, execution.execution_id))[0]
         await bench.client.download(url, tmp_path / "values.csv")
         text = (tmp_path / "values.csv").read_text()
         assert r'"say \"yes\", a\\b"' in text
@@ -78,14 +79,12 @@ async def test_values_are_written_as_amazon_writes_them(
         assert [item.data_type for item in execution.output_columns][2:5] == ["DATE", "TIMESTAMP", "BOOLEAN"]
 
 
-async def test_an_empty_result_is_a_header_alone(
-    connect: Connect, adwords: TableFile, tmp_path: Path
-) -> None:
+async def test_an_empty_result_is_a_header_alone(connect: Connect, adwords: TableFile, tmp_path: Path) -> None:
     async with running_sandbox(SandboxOptions(tables=(adwords,))) as handle:
         bench = await connect(handle)
         name = await bench.save("SELECT keyword_id FROM adwords WHERE clicks < 0 GROUP BY keyword_id")
         execution = await bench.run(bench.request(name))
-        url = (await bench.client.download_urls(INSTANCE, execution.execution_id))[0]
+        url = (await bench.client.download_urls(bench.instance, execution.execution_id))[0]
         assert await bench.client.download(url, tmp_path / "empty.csv") == len("keyword_id\n")
 
 
@@ -95,7 +94,7 @@ async def test_the_login_is_never_sent_to_a_download_address(
     async with running_sandbox(SandboxOptions(tables=(adwords,))) as handle:
         bench = await connect(handle)
         execution = await bench.run(bench.request(await bench.save()))
-        url = (await bench.client.download_urls(INSTANCE, execution.execution_id))[0]
+        url = (await bench.client.download_urls(bench.instance, execution.execution_id))[0]
         headers = {"Amazon-Advertising-API-ClientId": "x"}
         async with bench.session.get(url, headers=headers) as answer:
             assert answer.status == 400  # the sandbox would notice

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import TYPE_CHECKING
 
 import aiohttp
+import msgspec
 import pytest
-from conftest import INSTANCE, SQL, Connect, account
 
 from service.amc.client import AmcClient
 from service.amc.errors import AmcError
 from service.amc.models import Account, ExecutionRequest, Instance
 from service.amc.sandbox import Faults, SandboxOptions, TableFile, running_sandbox
+
+if TYPE_CHECKING:
+    from tests.integration.amc.conftest import Connect
 
 
 async def test_callers_at_once_share_one_token_refresh(connect: Connect, adwords: TableFile) -> None:
@@ -42,7 +46,7 @@ async def test_an_expired_token_is_renewed_once_and_the_call_repeated(
         bench = await connect(handle)
         name = await bench.save()
         for _ in range(5):
-            await bench.client.create_execution(INSTANCE, bench.request(name))
+            await bench.client.create_execution(bench.instance, bench.request(name))
         stats = await bench.stats()
         assert stats["created"] == 5
         assert isinstance(stats["answers"], dict)
@@ -62,7 +66,7 @@ async def test_invalid_grant_means_a_revoked_account_and_names_no_secret(connect
     async with running_sandbox(SandboxOptions(faults=Faults(revoked=True))) as handle:
         bench = await connect(handle)
         with pytest.raises(AmcError) as raised:
-            await bench.client.create_execution(INSTANCE, bench.request("rb-x"))
+            await bench.client.create_execution(bench.instance, bench.request("rb-x"))
         assert raised.value.account_revoked
         assert not raised.value.may_have_landed
         assert "Atzr|" not in str(raised.value)
@@ -74,7 +78,7 @@ async def test_429_is_transient_and_did_not_land(connect: Connect, adwords: Tabl
         name = await bench.save()
         await bench.faults(throttle_rate=1, retry_after=7)
         with pytest.raises(AmcError) as raised:
-            await bench.client.create_execution(INSTANCE, bench.request(name))
+            await bench.client.create_execution(bench.instance, bench.request(name))
         error = raised.value
         assert (error.kind, error.status, error.retry_after, error.may_have_landed) == (
             "transient",
@@ -84,7 +88,7 @@ async def test_429_is_transient_and_did_not_land(connect: Connect, adwords: Tabl
         )
         await bench.faults(throttle_rate=1)
         with pytest.raises(AmcError) as raised:
-            await bench.client.create_execution(INSTANCE, bench.request(name))
+            await bench.client.create_execution(bench.instance, bench.request(name))
         assert raised.value.retry_after is None
         stats = await bench.stats()
         assert (stats["throttled"], stats["created"]) == (2, 0)
@@ -93,9 +97,7 @@ async def test_429_is_transient_and_did_not_land(connect: Connect, adwords: Tabl
 async def test_requests_above_the_rate_are_throttled(connect: Connect) -> None:
     async with running_sandbox(SandboxOptions(requests_per_second=5, burst=3)) as handle:
         bench = await connect(handle)
-        ends = await asyncio.gather(
-            *(bench.client.list_advertisers() for _ in range(10)), return_exceptions=True
-        )
+        ends = await asyncio.gather(*(bench.client.list_advertisers() for _ in range(10)), return_exceptions=True)
         refused = [end for end in ends if isinstance(end, AmcError) and end.code == "throttled"]
         assert len(refused) >= 6
 
@@ -106,7 +108,7 @@ async def test_500_is_transient_and_may_have_landed(connect: Connect, adwords: T
         name = await bench.save()
         await bench.faults(error_rate=1, errors_act=True)
         with pytest.raises(AmcError) as raised:
-            await bench.client.create_execution(INSTANCE, bench.request(name))
+            await bench.client.create_execution(bench.instance, bench.request(name))
         assert (raised.value.kind, raised.value.status) == ("transient", 500)
         assert raised.value.may_have_landed
         assert (await bench.stats())["created"] == 1
@@ -131,7 +133,7 @@ async def test_a_refused_connection_did_not_land() -> None:
         client = AmcClient(session, nowhere, timeout=2, throttle=throttle)
         request = ExecutionRequest(workflow_id="w", window_start="", window_end="")
         with pytest.raises(AmcError) as raised:
-            await client.create_execution(INSTANCE, request)
+            await client.create_execution(bench.instance, request)
     assert (raised.value.kind, raised.value.code) == ("transient", "not_connected")
     assert not raised.value.may_have_landed
 
@@ -158,15 +160,16 @@ async def test_an_answer_that_takes_too_long_may_have_landed() -> None:
             client = AmcClient(session, deaf, timeout=0.2, throttle=throttle)
             request = ExecutionRequest(workflow_id="w", window_start="", window_end="")
             with pytest.raises(AmcError) as raised:
-                await client.create_execution(INSTANCE, request)
+                await client.create_execution(bench.instance, request)
         silent.close()
     assert (raised.value.kind, raised.value.code) == ("transient", "timeout")
     assert raised.value.may_have_landed
 
 
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
+async def test_a_create_that_amazon_cannot_accept_is_permanent_and_did_not_land(
+    connect: Connect, adwords: TableFile
+) -> None:
+    changes: list[tuple[dict[str, object], str]] = [
         ({"window_start": "2025-01-01T00:00:00Z"}, "format"),
         ({"window_start": "2025-01-01"}, "format"),
         ({"window_end": "2025-01-01T00:00:00"}, "after"),
@@ -174,34 +177,25 @@ async def test_an_answer_that_takes_too_long_may_have_landed() -> None:
         ({"window_start": ""}, "both required"),
         ({"timeout_seconds": 1}, "between 900 and 86400"),
         ({"workflow_id": "rb-unknown"}, "does not exist"),
-    ],
-)
-async def test_a_create_that_amazon_cannot_accept_is_permanent_and_did_not_land(
-    connect: Connect, adwords: TableFile, change: dict[str, str], text: str
-) -> None:
+    ]
     async with running_sandbox(SandboxOptions(tables=(adwords,))) as handle:
         bench = await connect(handle)
-        fields = {
-            "workflow_id": await bench.save(),
-            "window_start": "2025-01-01T00:00:00",
-            "window_end": "2025-01-02T00:00:00",
-            **change,
-        }
-        with pytest.raises(AmcError, match=text) as raised:
-            await bench.client.create_execution(INSTANCE, ExecutionRequest(**fields))  # type: ignore[arg-type]
-        assert (raised.value.kind, raised.value.status) == ("permanent", 400)
-        assert not raised.value.may_have_landed
+        good = bench.request(await bench.save())
+        for change, text in changes:
+            with pytest.raises(AmcError, match=text) as raised:
+                await bench.client.create_execution(bench.instance, msgspec.structs.replace(good, **change))
+            assert (raised.value.kind, raised.value.status) == ("permanent", 400)
+            assert not raised.value.may_have_landed
+        assert (await bench.stats())["created"] == 0
 
 
 async def test_an_unknown_execution_and_a_foreign_instance_are_permanent(connect: Connect) -> None:
     async with running_sandbox(SandboxOptions(strict_instances=True)) as handle:
         bench = await connect(handle)
         with pytest.raises(AmcError) as raised:
-            await bench.client.get_execution(INSTANCE, "../../oops?x=1")
+            await bench.client.get_execution(bench.instance, "../../oops?x=1")
         assert (raised.value.kind, raised.value.code) == ("permanent", "not_found")
-        foreign = Instance(
-            instance_id="other", advertiser_id="ENTITYSANDBOX1", marketplace_id="ATVPDKIKX0DER"
-        )
+        foreign = Instance(instance_id="other", advertiser_id="ENTITYSANDBOX1", marketplace_id="ATVPDKIKX0DER")
         with pytest.raises(AmcError) as raised:
             await bench.client.get_execution(foreign, "x")
         assert (raised.value.kind, raised.value.status) == ("permanent", 403)
@@ -210,11 +204,11 @@ async def test_an_unknown_execution_and_a_foreign_instance_are_permanent(connect
 async def test_compile_errors_come_later_or_at_create_as_set(connect: Connect, adwords: TableFile) -> None:
     async with running_sandbox(SandboxOptions(tables=(adwords,))) as handle:
         bench = await connect(handle)
-        name = await bench.save(SQL.replace("clicks", "klicks"))
+        name = await bench.save(bench.sql.replace("clicks", "klicks"))
         assert (await bench.run(bench.request(name))).status == "REJECTED"
         await bench.faults(compile_errors_at_create=True)
         with pytest.raises(AmcError, match="klicks") as raised:
-            await bench.client.create_execution(INSTANCE, bench.request(name))
+            await bench.client.create_execution(bench.instance, bench.request(name))
         assert raised.value.kind == "permanent"
 
 

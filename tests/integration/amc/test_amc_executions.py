@@ -1,19 +1,26 @@
-"""The client against the sandbox: from saved SQL to result files, and looking up what went before."""
+"""The client against the sandbox: from saved bench.sql to result files, and looking up what went before."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import DAYS, FIRST, INSTANCE, SQL, Connect
 
 from service.amc.errors import AmcError
 from service.amc.models import ExecutionRequest, Parameter, matches
 from service.amc.outcomes import failure_of
 from service.amc.sandbox import Faults, SandboxOptions, TableFile, running_sandbox
 from service.amc.sandbox.tables import BadTable
+
+if TYPE_CHECKING:
+    from tests.integration.amc.conftest import Connect
+
+FIRST = date(2025, 1, 1)
+DAYS = 120
+"""Of the `adwords` fixture."""
 
 
 def months(first: date, days: int) -> list[tuple[date, int]]:
@@ -106,19 +113,19 @@ async def test_a_create_whose_answer_was_lost_is_found_by_list_and_match(
         bench = await connect(handle)
         parameters = (Parameter(name="keywords", data_type="ARRAY"), Parameter(name="n", data_type="LONG"))
         name = await bench.save(
-            SQL.replace(
+            bench.sql.replace(
                 "GROUP", "WHERE array_contains(CUSTOM_PARAMETER('keywords'), CAST(keyword_id AS VARCHAR)) GROUP"
             ),
             parameters,
         )
         before = datetime.now(UTC)
-        await bench.client.create_execution(INSTANCE, bench.request(name, keywords=["1"], n=1))
+        await bench.client.create_execution(bench.instance, bench.request(name, keywords=["1"], n=1))
         lost = bench.request(name, keywords=["1", "2"], n=1)
         with pytest.raises(AmcError) as raised:
-            await bench.client.create_execution(INSTANCE, lost)
+            await bench.client.create_execution(bench.instance, lost)
         assert (raised.value.kind, raised.value.code) == ("transient", "connection_lost")
         assert raised.value.may_have_landed
-        found = await bench.client.list_executions(INSTANCE, workflow_id=name, min_creation_time=before)
+        found = await bench.client.list_executions(bench.instance, workflow_id=name, min_creation_time=before)
         assert [matches(execution, lost, parameters) for execution in found] == [False, True]
         assert (await bench.finish(found[1])).status == "SUCCEEDED"
 
@@ -128,32 +135,30 @@ async def test_a_list_goes_over_all_pages_and_shows_cancelled_executions(
 ) -> None:
     async with running_sandbox(SandboxOptions(tables=(adwords,), pending_seconds=30)) as handle:
         bench = await connect(handle)
-        name, other = await bench.save(), await bench.save(SQL + " HAVING SUM(clicks) > 0")
+        name, other = await bench.save(), await bench.save(bench.sql + " HAVING SUM(clicks) > 0")
         before = datetime.now(UTC)
         created = [
-            await bench.client.create_execution(INSTANCE, bench.request(name, FIRST + timedelta(n % 90)))
+            await bench.client.create_execution(bench.instance, bench.request(name, FIRST + timedelta(n % 90)))
             for n in range(205)
         ]
-        await bench.client.create_execution(INSTANCE, bench.request(other))
-        assert await bench.client.cancel_execution(INSTANCE, created[0].execution_id)
-        found = await bench.client.list_executions(INSTANCE, workflow_id=name, min_creation_time=before)
+        await bench.client.create_execution(bench.instance, bench.request(other))
+        assert await bench.client.cancel_execution(bench.instance, created[0].execution_id)
+        found = await bench.client.list_executions(bench.instance, workflow_id=name, min_creation_time=before)
         assert [item.execution_id for item in found] == [item.execution_id for item in created]
         assert found[0].status == "CANCELLED"
         later = await bench.client.list_executions(
-            INSTANCE, workflow_id=name, min_creation_time=before + timedelta(minutes=5)
+            bench.instance, workflow_id=name, min_creation_time=before + timedelta(minutes=5)
         )
         assert later == []
         stats = await bench.stats()
         assert (stats["created"], stats["duplicates"]) == (206, 115)
 
 
-async def test_cancelling_what_has_ended_is_refused_without_an_error(
-    connect: Connect, adwords: TableFile
-) -> None:
+async def test_cancelling_what_has_ended_is_refused_without_an_error(connect: Connect, adwords: TableFile) -> None:
     async with running_sandbox(SandboxOptions(tables=(adwords,))) as handle:
         bench = await connect(handle)
         execution = await bench.run(bench.request(await bench.save()))
-        assert not await bench.client.cancel_execution(INSTANCE, execution.execution_id)
+        assert not await bench.client.cancel_execution(bench.instance, execution.execution_id)
 
 
 async def test_an_instance_never_runs_more_than_its_limit_and_the_rest_wait_pending(
@@ -164,7 +169,7 @@ async def test_an_instance_never_runs_more_than_its_limit_and_the_rest_wait_pend
         bench = await connect(handle)
         name = await bench.save()
         created = [
-            await bench.client.create_execution(INSTANCE, bench.request(name, FIRST + timedelta(n)))
+            await bench.client.create_execution(bench.instance, bench.request(name, FIRST + timedelta(n)))
             for n in range(7)
         ]
         await asyncio.sleep(0.05)

@@ -10,13 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
-from conftest import FIRST, INSTANCE, Connect
 
 from service.amc.sandbox import RunningSandbox, Sandbox, SandboxOptions, TableFile, running_sandbox
 
 PROGRAM = """
 import asyncio, sys, msgspec
 from service.amc.sandbox import SandboxOptions, serve
+
+if TYPE_CHECKING:
+    from tests.integration.amc.conftest import Connect
 options = msgspec.json.decode(sys.argv[1], type=SandboxOptions, dec_hook=lambda kind, value: kind(value))
 asyncio.run(serve(options, lambda handle: print("up", flush=True)))
 """
@@ -45,14 +47,14 @@ async def test_workflows_and_executions_survive_a_kill(
     try:
         name = await bench.save()
         done = await bench.run(bench.request(name))
-        url = (await bench.client.download_urls(INSTANCE, done.execution_id))[0]
+        url = (await bench.client.download_urls(bench.instance, done.execution_id))[0]
         process.send_signal(signal.SIGKILL)
         await process.wait()
 
         slow = msgspec.structs.replace(options, running_seconds=30)
         process = await start(slow)
         running = [
-            await bench.client.create_execution(INSTANCE, bench.request(name, FIRST + timedelta(n)))
+            await bench.client.create_execution(bench.instance, bench.request(name, bench.first + timedelta(n)))
             for n in range(1, 4)
         ]
         process.send_signal(signal.SIGKILL)
@@ -67,11 +69,9 @@ async def test_workflows_and_executions_survive_a_kill(
         # Addresses outlive the restart as well, and so does the result of the first life.
         assert await bench.client.download(url, tmp_path / "first.csv") > 0
         listed = await bench.client.list_executions(
-            INSTANCE, workflow_id=name, min_creation_time=datetime.now(UTC) - timedelta(minutes=5)
+            bench.instance, workflow_id=name, min_creation_time=datetime.now(UTC) - timedelta(minutes=5)
         )
-        assert [item.execution_id for item in listed] == [
-            item.execution_id for item in [done, *running]
-        ]
+        assert [item.execution_id for item in listed] == [item.execution_id for item in [done, *running]]
         stats = await bench.stats()
         assert (stats["created"], stats["duplicates"]) == (4, 0)
     finally:
@@ -79,13 +79,11 @@ async def test_workflows_and_executions_survive_a_kill(
         await process.wait()
 
 
-async def test_a_reset_forgets_everything_for_good(
-    connect: Connect, adwords: TableFile, tmp_path: Path
-) -> None:
+async def test_a_reset_forgets_everything_for_good(connect: Connect, adwords: TableFile, tmp_path: Path) -> None:
     options = SandboxOptions(tables=(adwords,), state_dir=tmp_path, pending_seconds=30)
     async with running_sandbox(options) as handle:
         bench = await connect(handle)
-        await bench.client.create_execution(INSTANCE, bench.request(await bench.save()))
+        await bench.client.create_execution(bench.instance, bench.request(await bench.save()))
         async with bench.session.post(f"{handle.base_url}/sandbox/reset") as answer:
             assert answer.status == 200
         assert (await bench.stats())["created"] == 0
