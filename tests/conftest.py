@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,18 @@ import pytest
 
 from db.pool import Pool, open_pool
 from tests.postgres import Database, Server, start_server
+
+# What the machine lacks, as scripts/with-services found it; taken out of the environment, where only
+# settings may begin with our prefix. The script names it last and fails, so nothing is left out silently.
+WITHOUT = frozenset(filter(None, os.environ.pop("REPORT_BUILDER_TEST_WITHOUT", "").split(",")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselects the tests that need what the machine lacks, by their markers."""
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in WITHOUT)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +50,11 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
     pool = await open_pool(database.service_url)
     yield pool
     await pool.close()
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """A folder for processes that run an embedded PostgreSQL in it."""
+    folder = Path(tempfile.mkdtemp(prefix="report-builder-", dir="/var/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

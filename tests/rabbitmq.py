@@ -96,6 +96,14 @@ class RabbitNode:
         """End the node as a power cut would (SIGKILL); its data stays as it was on disk."""
         self._end(signal.SIGKILL)
 
+    def pause(self) -> None:
+        """Freeze the node: connections stay open, nothing is answered until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused node go on."""
+        self._signal(signal.SIGCONT)
+
     def wipe(self) -> None:
         """Delete everything the node ever stored; only while it is down."""
         if self.running:
@@ -142,6 +150,10 @@ class RabbitNode:
                     return
             time.sleep(0.02)
         raise RuntimeError(f"epmd does not listen on port {self._mapper_port}")
+
+    def _signal(self, what: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(what)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

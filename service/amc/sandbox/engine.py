@@ -94,7 +94,7 @@ class Engine:
 
     def compile_error(self, execution: Execution) -> str | None:
         """What is wrong with the SQL, without computing anything."""
-        outcome = self.run(msgspec.structs.replace(execution, execution_id="compile", dry_run=True))
+        outcome = self.run(msgspec.structs.replace(execution, dry_run=True))
         return outcome.reason if outcome.status == "REJECTED" else None
 
     def _run(self, cursor: duckdb.DuckDBPyConnection, execution: Execution) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -123,6 +124,8 @@ class AmqpBroker:
     async def close(self) -> None:
         watchdog, self._watchdog = self._watchdog, None
         if watchdog is not None:
+            # The library swallows a cancellation that meets its answer, so `_watch` must see for itself, too.
+            self._wake.set()
             watchdog.cancel()
             await asyncio.gather(watchdog, return_exceptions=True)
         await asyncio.gather(*(each.stop(grace=0) for each in tuple(self._consumptions)))
@@ -163,12 +166,10 @@ class AmqpBroker:
                 await channel.close()
 
     async def _watch(self) -> None:
-        while True:
-            try:
+        while self._watchdog is not None:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(self._watchdog_interval):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
             self._wake.clear()
             connection = await self._receiving.get()
             try:

@@ -111,12 +111,15 @@ class KeptConnection:
         """Disconnect and try no more."""
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
+            # The library swallows a cancellation that meets its answer, so `_keep` must see for itself, too.
+            self._lost.set()
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
+            self._settle()
 
     async def _keep(self) -> None:
         pause = FIRST_PAUSE
-        while True:
+        while self._keeper is not None:
             try:
                 await self._hold_one()
                 pause = FIRST_PAUSE
@@ -149,7 +152,7 @@ class KeptConnection:
             async with asyncio.timeout(self._timeout):
                 await self._prepare(connection)
             self._current = connection
-            if not lost.is_set():
+            if self._keeper is not None and not lost.is_set():
                 self._usable.set()
                 log.info("broker.connected", connection=self._name)
                 self._settle()

@@ -14,7 +14,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
 from service.backfill.broker.messages import Lane, StepMessage, UnreadableMessage, decode
-from service.backfill.broker.port import Delivery, Handler, lane_shares, lane_slots
+from service.backfill.broker.port import CANCEL_TIMEOUT, Delivery, Handler, lane_shares, lane_slots
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +95,8 @@ class LaneConsumer:
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_TIMEOUT)
         await self.detach()
 
     async def _open(self, connection: AbstractConnection, alarm: Callable[[], None]) -> AbstractChannel:

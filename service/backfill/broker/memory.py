@@ -16,6 +16,7 @@ import structlog
 
 from service.backfill.broker.messages import LANES, Lane, StepMessage, UnreadableMessage, decode, encode
 from service.backfill.broker.port import (
+    CANCEL_TIMEOUT,
     DELIVERY_LIMIT,
     DeadLetter,
     DeadLetterNotFound,
@@ -170,7 +171,7 @@ class MemoryConsumption:
             await asyncio.wait(self._busy, timeout=grace)
         for worker in self._workers:
             worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await asyncio.wait(self._workers, timeout=CANCEL_TIMEOUT)
 
     async def _work(self, lane: Lane, slot: asyncio.Semaphore) -> None:
         worker = asyncio.current_task()

@@ -21,6 +21,9 @@ DELAYS = (0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 300.0, 900.0)
 DELIVERY_LIMIT = 5
 """How often a failed delivery is repeated before it becomes a dead letter: a fuse against crash loops."""
 
+CANCEL_TIMEOUT = 5.0
+"""Seconds that something cancelled has for its last words; then nobody waits for it any more."""
+
 
 class PublishFailed(Exception):
     """Some messages were not confirmed in time; each of them may still arrive.

@@ -15,6 +15,7 @@ import aio_pika
 from aio_pika.abc import AbstractConnection, AbstractExchange
 
 from service.backfill.broker.connection import KeptConnection
+from service.backfill.broker.port import CANCEL_TIMEOUT
 
 IN_FLIGHT = 64
 """Messages under way at once; more brought no more throughput when measured."""
@@ -43,7 +44,7 @@ class Publisher:
         finally:
             for task in tasks:
                 task.cancel()
-        await asyncio.wait(tasks)
+        await asyncio.wait(tasks, timeout=CANCEL_TIMEOUT)
         return {index: reason for index, task in enumerate(tasks) if (reason := self._failure(task))}
 
     async def _send_one(self, queue: str, body: bytes) -> None:
@@ -66,8 +67,8 @@ class Publisher:
             await self._exchange.publish(message, routing_key=queue, mandatory=True)
 
     def _failure(self, task: asyncio.Task[None]) -> str | None:
-        # A lost connection may end a publish as "cancelled", too; both mean: no confirm came.
-        if task.cancelled():
+        # A lost connection may end a publish as "cancelled", too; all mean: no confirm came.
+        if not task.done() or task.cancelled():
             blocked = "the broker takes no messages (memory or disk alarm), " if self.connection.blocked else ""
             return f"{blocked}no confirm within {self._timeout:g} s"
         error = task.exception()

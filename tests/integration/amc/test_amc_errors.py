@@ -6,17 +6,16 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING
 
-import aiohttp
 import msgspec
 import pytest
 
 from service.amc.client import AmcClient
 from service.amc.errors import AmcError
-from service.amc.models import Account, ExecutionRequest, Instance
+from service.amc.models import Instance
 from service.amc.sandbox import Faults, SandboxOptions, TableFile, running_sandbox
 
 if TYPE_CHECKING:
-    from tests.integration.amc.conftest import Connect
+    from tests.integration.amc.conftest import Bench, Connect
 
 
 async def test_callers_at_once_share_one_token_refresh(connect: Connect, adwords: TableFile) -> None:
@@ -114,56 +113,34 @@ async def test_500_is_transient_and_may_have_landed(connect: Connect, adwords: T
         assert (await bench.stats())["created"] == 1
 
 
-async def test_a_refused_connection_did_not_land() -> None:
+async def test_a_refused_connection_did_not_land(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    nowhere = Account(
-        account_id="a",
-        client_id="c",
-        client_secret="secret-secret",
-        refresh_token="Atzr|token",
-        base_url=f"http://127.0.0.1:{port}",
-        token_url=f"http://127.0.0.1:{port}/auth/o2/token",
-    )
+    async with running_sandbox() as handle:
+        bench = await connect(handle)
+        # Tokens come from the sandbox; nothing listens where the API should be.
+        error = await failed_create(bench, f"http://127.0.0.1:{port}")
+    assert (error.kind, error.code, error.may_have_landed) == ("transient", "not_connected", False)
 
+
+async def test_an_answer_that_takes_too_long_may_have_landed(connect: Connect) -> None:
+    async with running_sandbox() as handle:
+        bench = await connect(handle)
+        silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+        error = await failed_create(bench, f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
+        silent.close()
+    assert (error.kind, error.code, error.may_have_landed) == ("transient", "timeout", True)
+
+
+async def failed_create(bench: Bench, base_url: str) -> AmcError:
     async def throttle() -> None:
         pass
 
-    async with aiohttp.ClientSession() as session:
-        client = AmcClient(session, nowhere, timeout=2, throttle=throttle)
-        request = ExecutionRequest(workflow_id="w", window_start="", window_end="")
-        with pytest.raises(AmcError) as raised:
-            await client.create_execution(bench.instance, request)
-    assert (raised.value.kind, raised.value.code) == ("transient", "not_connected")
-    assert not raised.value.may_have_landed
-
-
-async def test_an_answer_that_takes_too_long_may_have_landed() -> None:
-    async with running_sandbox() as handle:
-        # Tokens come from the sandbox; the API is a port that takes connections and says nothing.
-        silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
-        port = silent.sockets[0].getsockname()[1]
-        known = account(handle)
-        deaf = Account(
-            account_id=known.account_id,
-            client_id=known.client_id,
-            client_secret=known.client_secret,
-            refresh_token=known.refresh_token,
-            base_url=f"http://127.0.0.1:{port}",
-            token_url=known.token_url,
-        )
-
-        async def throttle() -> None:
-            pass
-
-        async with aiohttp.ClientSession() as session:
-            client = AmcClient(session, deaf, timeout=0.2, throttle=throttle)
-            request = ExecutionRequest(workflow_id="w", window_start="", window_end="")
-            with pytest.raises(AmcError) as raised:
-                await client.create_execution(bench.instance, request)
-        silent.close()
-    assert (raised.value.kind, raised.value.code) == ("transient", "timeout")
-    assert raised.value.may_have_landed
+    elsewhere = msgspec.structs.replace(bench.account, base_url=base_url)
+    client = AmcClient(bench.session, elsewhere, timeout=0.3, throttle=throttle)
+    with pytest.raises(AmcError) as raised:
+        await client.create_execution(bench.instance, bench.request("rb-x"))
+    return raised.value
 
 
 async def test_a_create_that_amazon_cannot_accept_is_permanent_and_did_not_land(

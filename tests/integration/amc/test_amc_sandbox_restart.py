@@ -8,17 +8,18 @@ import socket
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from service.amc.sandbox import RunningSandbox, Sandbox, SandboxOptions, TableFile, running_sandbox
 
+if TYPE_CHECKING:
+    from tests.integration.amc.conftest import Connect
+
 PROGRAM = """
 import asyncio, sys, msgspec
 from service.amc.sandbox import SandboxOptions, serve
-
-if TYPE_CHECKING:
-    from tests.integration.amc.conftest import Connect
 options = msgspec.json.decode(sys.argv[1], type=SandboxOptions, dec_hook=lambda kind, value: kind(value))
 asyncio.run(serve(options, lambda handle: print("up", flush=True)))
 """

@@ -102,7 +102,8 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         yield Bench(memory, put, "report_builder")
         await memory.close()
         return
-    topology = Topology(f"contract-{token_hex(4)}")
+    # Fewer wait classes than the product has: declaring and deleting them would be most of the time.
+    topology = Topology(f"contract-{token_hex(4)}", delays=(0.1, 0.5, 1.0, 2.0))
     url = shared_url()
     broker = AmqpBroker(url, topology=topology)
     await broker.start()
