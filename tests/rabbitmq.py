@@ -17,17 +17,21 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
 # Debian's /usr/sbin/rabbitmqctl changes to the user `rabbitmq`, who cannot read our folder; the scripts
 # behind it do not. Elsewhere the scripts on PATH are the real ones.
 DEBIAN_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
+# Linux ends such a child with the thread that started it, not with the process; so no thread of a test's
+# event loop may start it, but one that lasts as long as we do.
+_launcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rabbitmq launcher")
 
 
 class RabbitMissing(Exception):
@@ -73,14 +77,8 @@ class RabbitNode:
         self._start_port_mapper()
         log = self._folder / "console.log"
         with log.open("wb") as console:
-            self._process = subprocess.Popen(
-                [*_dies_with_us(), str(self._scripts / "rabbitmq-server"), "-noinput"],
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            command = [str(self._scripts / "rabbitmq-server"), "-noinput"]
+            self._process = _launch(command, self._environment(), console)
         deadline = time.monotonic() + START_SECONDS
         while b"Server startup complete" not in log.read_bytes():
             if not self.running or time.monotonic() > deadline:
@@ -137,12 +135,8 @@ class RabbitNode:
     def _start_port_mapper(self) -> None:
         # Left alone, the node would start a daemon of its own that outlives it.
         if self._mapper is None:
-            self._mapper = subprocess.Popen(
-                [*_dies_with_us(), "epmd", "-port", str(self._mapper_port), "-address", "127.0.0.1"],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            command = ["epmd", "-port", str(self._mapper_port), "-address", "127.0.0.1"]
+            self._mapper = _launch(command, self._environment(), subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             with socket.socket() as probe:
@@ -191,7 +185,7 @@ class RabbitNode:
         }
 
 
-def given_url(environment: os._Environ[str] | dict[str, str] = os.environ) -> str | None:
+def given_url(environment: Mapping[str, str] = os.environ) -> str | None:
     """The broker that the environment names for tests, if any."""
     return environment.get("REPORT_BUILDER_TEST_AMQP_URL") or environment.get("AMQP_URL") or None
 
@@ -225,10 +219,22 @@ def _scripts() -> Path:
     return Path(found).resolve().parent
 
 
-def _dies_with_us() -> Sequence[str]:
-    """A prefix that ends the child when this process is killed (Linux; elsewhere only `remove` does)."""
-    found = shutil.which("setpriv")
-    return [found, "--pdeathsig", "KILL", "--"] if found else []
+def _launch(command: list[str], environment: dict[str, str], output: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a child that ends with this process, even if that is killed (Linux; elsewhere `remove` does it)."""
+    setpriv = shutil.which("setpriv")
+    prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*prefix, *command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    return _launcher.submit(start).result()
 
 
 def _free_ports(count: int) -> list[int]:

@@ -20,8 +20,6 @@ from tests.rabbitmq import RabbitNode
 DAYS = 365 if os.environ.get("TEST_LENGTH") == "long" else 60
 PATIENCE = 240 if DAYS > 60 else 90
 
-pytestmark = pytest.mark.rabbitmq
-
 
 @pytest.fixture(scope="module")
 def rabbit() -> Iterator[RabbitNode]:
@@ -68,6 +66,7 @@ async def test_everything_killed_at_once_goes_on_with_nothing_lost_or_done_twice
         deployment.stop()
 
 
+@pytest.mark.rabbitmq
 async def test_spread_over_processes_it_keeps_to_the_parallel_limit(
     server_folder: Path, http: aiohttp.ClientSession, rabbit: RabbitNode
 ) -> None:
@@ -92,6 +91,7 @@ async def test_spread_over_processes_it_keeps_to_the_parallel_limit(
         deployment.stop()
 
 
+@pytest.mark.rabbitmq
 async def test_single_processes_killed_one_after_another_lose_nothing(
     server_folder: Path, http: aiohttp.ClientSession, rabbit: RabbitNode
 ) -> None:
@@ -118,6 +118,7 @@ async def test_single_processes_killed_one_after_another_lose_nothing(
         deployment.stop()
 
 
+@pytest.mark.rabbitmq
 async def test_a_broker_that_loses_everything_it_held_is_filled_again(
     server_folder: Path, http: aiohttp.ClientSession
 ) -> None:
