@@ -39,22 +39,36 @@ async def open_pool(url: str, *, size: int = 10, name: str = "report-builder") -
     )
 
 
+# What a role could change the log by, besides the rights that `migrate` gives; the first that holds is named.
+# A schema's owner may drop its tables; a function that somebody plants there would run as the log's owner.
+_UNFIT = {
+    "is (a member of) a superuser": """
+        EXISTS (SELECT FROM pg_roles WHERE pg_has_role(session_user, oid, 'MEMBER')
+                   AND (rolsuper OR rolname IN ('pg_execute_server_program', 'pg_write_server_files')))""",
+    "is (a member of) an owner of the log": """
+        EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.report_builder_audit')
+                   AND pg_has_role(session_user, relowner, 'MEMBER'))""",
+    "is (a member of) the owner of the database or of its schema public": """
+        EXISTS (SELECT FROM pg_namespace WHERE nspname = 'public' AND pg_has_role(session_user, nspowner, 'MEMBER'))
+        OR EXISTS (SELECT FROM pg_database WHERE datname = current_database()
+                      AND pg_has_role(session_user, datdba, 'MEMBER'))""",
+    "may grant itself other roles (CREATEROLE)": """
+        EXISTS (SELECT FROM pg_roles WHERE rolname = session_user AND rolcreaterole)""",
+    "may write to the log's table": """
+        has_table_privilege(session_user, to_regclass('public.report_builder_audit'),
+                            'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+        OR pg_has_role(session_user, 'pg_write_all_data', 'MEMBER')""",
+    "may create objects in the schema public": "has_schema_privilege(session_user, 'public', 'CREATE')",
+}
+
+
 async def refuse_unfit_role(connection: Connection) -> None:
-    """Raises DatabaseRefused where the role could alter the log: superuser, or (a member of) its owner."""
-    row = await connection.fetchrow(
-        """
-        SELECT current_user AS name, r.rolsuper AS superuser,
-               EXISTS (SELECT FROM pg_class c
-                        WHERE c.oid = to_regclass('public.report_builder_audit')
-                          AND pg_has_role(current_user, c.relowner, 'MEMBER')) AS owner
-          FROM pg_roles r WHERE r.rolname = current_user
-        """
-    )
-    assert row is not None
-    if row["superuser"] or row["owner"]:
-        kind = "a superuser" if row["superuser"] else "an owner of the log"
+    """Raises DatabaseRefused where the role could alter the log, or make itself one that can."""
+    tests = ", ".join(f"({test}) IS TRUE" for test in _UNFIT.values())
+    name, *unfit = await connection.fetchrow(f"SELECT session_user, {tests}") or ()
+    if reasons := [reason for reason, holds in zip(_UNFIT, unfit, strict=True) if holds]:
         raise DatabaseRefused(
-            f"The role {row['name']!r} of REPORT_BUILDER_DATABASE_URL is {kind}, who could alter the audit log. "
+            f"The role {name!r} of REPORT_BUILDER_DATABASE_URL {reasons[0]}, and so could alter the audit log. "
             "Name a plain login role there; `report-builder migrate up` with "
             "REPORT_BUILDER_DATABASE_ADMIN_URL creates it and gives it what it needs."
         )

@@ -128,8 +128,11 @@ class Feed:
             try:
                 async with self._pool.acquire() as connection:
                     await connection.add_listener(CHANNEL, self._heard)
-                    while not connection.is_closed():
-                        await asyncio.sleep(POLL_INTERVAL)
+                    try:
+                        while not connection.is_closed():
+                            await asyncio.sleep(POLL_INTERVAL)
+                    finally:
+                        await connection.remove_listener(CHANNEL, self._heard)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 log.warning("feed_listens_again", error=type(error).__name__)
             await asyncio.sleep(POLL_INTERVAL)

@@ -34,14 +34,18 @@ class EventType(msgspec.Struct, frozen=True):
 def build_registry(modules: Iterable[ModuleType]) -> dict[str, EventType]:
     """The event types of the modules' `EVENTS` and `UPCASTERS`.
 
-    Raises RegistryError for two types of one name, or a chain of upcasters that leaves a version out.
+    Raises RegistryError for two types of one name or of one struct, or a chain of upcasters that leaves a
+    version out.
     """
     registry: dict[str, EventType] = {}
+    structs: dict[type[msgspec.Struct], str] = {}
     for module in modules:
         upcasters: dict[tuple[str, int], Upcaster] = getattr(module, "UPCASTERS", {})
         for (name, version), struct in module.EVENTS.items():
             if name in registry:
                 raise RegistryError(f"the event type {name} is declared twice")
+            if (other := structs.setdefault(struct, name)) != name:
+                raise RegistryError(f"{struct.__name__} is the struct of both {other} and {name}")
             steps = {start: step for (of, start), step in upcasters.items() if of == name}
             if set(steps) != set(range(1, version)):
                 raise RegistryError(f"{name} is at version {version}, but has upcasters from {sorted(steps)}")

@@ -178,7 +178,8 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             # Sent again, it stands where it stood; only a new attempt begins from the start.
             if data.reason == "admitted":
                 segment.status = "dispatched"
-                segment.amc_execution_id = segment.submitted_at = segment.started_at = segment.retry_at = None
+                segment.amc_execution_id = segment.submitted_at = segment.started_at = None
+                segment.retry_at = segment.finished_at = None
                 segment.dispatched_at = now
                 segment.attempts = data.attempt
             collection.started_at = collection.started_at or now

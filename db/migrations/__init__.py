@@ -1,11 +1,12 @@
 """Numbered migrations and the runner that applies them.
 
 A migration is `NNNN_name.sql` with a `-- migrate:up` and a `-- migrate:down` part, each run in one transaction.
-A line `-- include functions/append_events.sql` stands for that file below `db/sql/`.
+A line `-- include functions/append_events.sql` stands for that file below `../sql/`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ import asyncpg
 from db.pool import OwnConnection
 
 MIGRATIONS = Path(__file__).parent
-OBJECTS = MIGRATIONS.parent / "sql"
 OWNER = "report_builder_owner"
 SERVICE = "report_builder_service"
 
@@ -59,7 +59,7 @@ def load_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
         up, second, down = rest.partition("-- migrate:down\n")
         if not marker or not second or not down.strip():
             raise MigrationError(f"{path.name} needs a `-- migrate:up` and a `-- migrate:down` part")
-        included = {name: (OBJECTS / name).read_text() for name in _INCLUDE.findall(up)}
+        included = {name: (_objects(folder) / name).read_text() for name in _INCLUDE.findall(up)}
         migrations.append(
             Migration(
                 number=int(number),
@@ -74,20 +74,29 @@ def load_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
     return migrations
 
 
-async def migrate_up(admin_url: str, *, service_url: str | None = None, to: int | None = None) -> list[str]:
+async def migrate_up(
+    admin_url: str, *, service_url: str | None = None, to: int | None = None, folder: Path = MIGRATIONS
+) -> list[str]:
     """Applies what is missing, each migration in a transaction of its own; answers what it did, in words.
 
     `service_url` names the login that the service uses: it is created where missing and given the service's
     role. A second call changes nothing and answers an empty list. Two calls at once wait for each other.
+    The admin is a superuser, or owns the database and has CREATEROLE. Raises MigrationError.
     """
-    migrations = load_migrations()
+    migrations = load_migrations(folder)
     done: list[str] = []
-    connection = await asyncpg.connect(admin_url)
+    connection = await _connect(admin_url)
     try:
-        await connection.execute("SELECT pg_advisory_lock(hashtext('report_builder_migrate'))")
-        await _prepare(connection)
-        if service_url is not None:
-            done += await _grant_login(connection, service_url)
+        try:
+            await _prepare(connection, _objects(folder))
+            if service_url is not None:
+                done += await _grant_login(connection, service_url)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise MigrationError(
+                f"the role of REPORT_BUILDER_DATABASE_ADMIN_URL may not do what a migration does: {error}. Name"
+                " a superuser there, or a role that has CREATEROLE, created (or was granted WITH ADMIN OPTION)"
+                f" the roles {OWNER} and {SERVICE}, and owns the database"
+            ) from error
         await connection.execute(f"SET ROLE {OWNER}")
         applied = await _applied(connection)
         for migration in migrations[: to if to is not None else None]:
@@ -110,13 +119,12 @@ async def migrate_up(admin_url: str, *, service_url: str | None = None, to: int 
     return done
 
 
-async def migrate_down(admin_url: str, *, to: int = 0) -> list[str]:
+async def migrate_down(admin_url: str, *, to: int = 0, folder: Path = MIGRATIONS) -> list[str]:
     """Takes migrations back, newest first, down to number `to`; 0 leaves nothing, and loses the log."""
-    migrations = load_migrations()
+    migrations = load_migrations(folder)
     done: list[str] = []
-    connection = await asyncpg.connect(admin_url)
+    connection = await _connect(admin_url)
     try:
-        await connection.execute("SELECT pg_advisory_lock(hashtext('report_builder_migrate'))")
         if await connection.fetchval("SELECT to_regclass('public.schema_migrations')") is None:
             return done
         await connection.execute(f"SET ROLE {OWNER}")
@@ -150,11 +158,22 @@ async def migration_status(url: str) -> list[tuple[Migration, bool]]:
     return [(migration, migration.number in applied) for migration in load_migrations()]
 
 
-async def _prepare(connection: OwnConnection) -> None:
+def _objects(folder: Path) -> Path:
+    return folder.parent / "sql"
+
+
+async def _connect(admin_url: str) -> OwnConnection:
+    """A connection that no other migration runs beside, and whose objects go to the schema `public`."""
+    connection = await asyncpg.connect(admin_url, server_settings={"search_path": "public"})
+    await connection.execute("SELECT pg_advisory_lock(hashtext('report_builder_migrate'))")
+    return connection
+
+
+async def _prepare(connection: OwnConnection, objects: Path) -> None:
     """Roles (they belong to the server, not the database) and the runner's own two tables."""
-    await connection.execute((OBJECTS / "roles" / "report_builder_roles.sql").read_text())
+    await connection.execute((objects / "roles" / "report_builder_roles.sql").read_text())
     await connection.execute(f"SET ROLE {OWNER}")
-    await connection.execute((OBJECTS / "tables" / "schema_migrations.sql").read_text())
+    await connection.execute((objects / "tables" / "schema_migrations.sql").read_text())
     await connection.execute("RESET ROLE")
 
 
@@ -224,11 +243,8 @@ async def _grant_login(connection: OwnConnection, service_url: str) -> list[str]
 
 
 async def _drop_roles(connection: OwnConnection) -> None:
-    """Drops our two roles, unless another database of the server still uses them."""
+    """Drops our two roles, unless another database of the server still uses them or another admin made them."""
     for role in (OWNER, SERVICE):
-        try:
-            async with connection.transaction():
-                await connection.execute(f"DROP OWNED BY {role}")
-                await connection.execute(f"DROP ROLE {role}")
-        except asyncpg.DependentObjectsStillExistError:
-            continue
+        await connection.execute(f"REVOKE ALL ON SCHEMA public FROM {role}")
+        with contextlib.suppress(asyncpg.DependentObjectsStillExistError, asyncpg.InsufficientPrivilegeError):
+            await connection.execute(f"DROP ROLE {role}")

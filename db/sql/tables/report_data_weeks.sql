@@ -23,7 +23,8 @@ CREATE TABLE report_data_weeks (
   CONSTRAINT report_data_weeks_pkey PRIMARY KEY (segment_id),
   CONSTRAINT report_data_weeks_collection_id_fkey
     FOREIGN KEY (collection_id) REFERENCES report_data_collections (collection_id),
-  CONSTRAINT report_data_weeks_segment_number_key UNIQUE (collection_id, segment_number),
+  -- Deferrable: checked at the end of a statement, so that a rebuild can put two swapped numbers right.
+  CONSTRAINT report_data_weeks_segment_number_key UNIQUE (collection_id, segment_number) DEFERRABLE,
   CONSTRAINT report_data_weeks_segment_number_check CHECK (segment_number >= 1),
   CONSTRAINT report_data_weeks_window_check CHECK (week_end >= week_start),
   CONSTRAINT report_data_weeks_attempts_check CHECK (attempts >= 0),

@@ -1,0 +1,203 @@
+"""A worker killed before or after any call that it makes: the segment is run once, and its result is exact.
+
+Every point at which a process can die is found by counting the calls of an undisturbed run; then the segment
+is run anew for each point, the worker is killed there, and another goes on, once with the delivery handed out
+again, once with everything lost that the broker held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import pytest
+
+from db.pool import Pool
+from events.envelope import new_id, stream_of
+from events.reader import read_stream
+from service.amc.client import AmcClient
+from service.amc.models import Account
+from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, TableFile, running_sandbox
+from service.backfill.broker.messages import StepMessage
+from service.backfill.broker.port import Delivery
+from service.backfill.turn import Tools
+from service.backfill.worker import Worker
+from service.results.store import ResultStore
+from service.settings import Settings
+from tests.backfill import Seed
+
+DAY = date(2026, 1, 31)
+
+
+class Killed(BaseException):
+    """The process is gone: no handler of ours may run after it."""
+
+
+class Reaper:
+    """Counts the points at which a process could die, and kills it at the chosen one."""
+
+    def __init__(self, kill_at: int | None) -> None:
+        self.points = 0
+        self._kill_at = kill_at
+
+    def point(self) -> None:
+        self.points += 1
+        if self.points == self._kill_at:
+            raise Killed
+
+    def around(self, part: Any, *names: str) -> Any:
+        """The part, with a point before and after each of these calls."""
+        return Watched(part, self, names)
+
+
+class Watched:
+    def __init__(self, part: Any, reaper: Reaper, names: Sequence[str]) -> None:
+        self._part = part
+        self._reaper = reaper
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._part, name)
+        if name not in self._names:
+            return value
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            self._reaper.point()
+            answer = await value(*arguments, **options)
+            self._reaper.point()
+            return answer
+
+        return call
+
+
+class Held:
+    """What a broker holds, in the test's hands: messages with their delays."""
+
+    def __init__(self) -> None:
+        self.messages: deque[tuple[float, StepMessage]] = deque()
+
+    async def publish(self, messages: Sequence[StepMessage], *, delay: float = 0) -> None:
+        self.messages.extend((delay, message) for message in messages)
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> AsyncIterator[RunningSandbox]:
+    table = tmp_path / "numbers.csv"
+    table.write_text(f"date,value\n{DAY},7\n")
+    options = SandboxOptions(tables=(TableFile(name="numbers", path=table, date_column="date"),))
+    async with running_sandbox(options) as running:
+        yield running
+
+
+class Bench:
+    """Runs one segment to its end, over as many processes as are killed on the way."""
+
+    def __init__(self, pool: Pool, seed: Seed, sandbox: RunningSandbox, folder: Path) -> None:
+        self.pool, self.seed, self.sandbox = pool, seed, sandbox
+        self.store = ResultStore(folder)
+        self.store.prepare()
+        self.settings = Settings(
+            amc_timeout=0.3, lease_margin=5, amc_poll_delays=(0.0, 0.01), retry_base=0.01, retry_cap=0.01
+        )
+        self.account = Account(
+            account_id="a", client_id="c", client_secret="s", refresh_token="r",
+            base_url=sandbox.base_url, token_url=sandbox.token_url,
+        )  # fmt: skip
+
+    async def run(self, kill_at: int | None, *, messages_lost: bool) -> tuple[UUID, int]:
+        """A new segment, brought to its end; answers it, and the number of points of its first process."""
+        await self.seed.collection(1, last=DAY)
+        await self.seed.project()
+        rows = await self.pool.fetch("SELECT * FROM admit_segments($1, 60)", [new_id()])
+        held = Held()
+        await held.publish([_message(rows[0], "submit")])
+        segment_id = rows[0]["segment_id"]
+        reaper = Reaper(kill_at)
+        points = None
+        async with aiohttp.ClientSession() as session:
+            worker = self._process(session, held, reaper)
+            while held.messages:
+                delay, message = held.messages.popleft()
+                await asyncio.sleep(delay)
+                try:
+                    await worker.handle(Delivery(message, redelivered=False))
+                    continue
+                except Killed:
+                    points = reaper.points
+                worker = self._process(session, held, Reaper(None))
+                if messages_lost:
+                    held.messages.clear()
+                    lost = await self.pool.fetch("SELECT * FROM renew_expired_leases($1, 60, true)", [new_id()])
+                    await held.publish([_message(row, row["step"]) for row in lost])
+                else:
+                    await worker.handle(Delivery(message, redelivered=True))
+        return segment_id, points or reaper.points
+
+    def _process(self, session: aiohttp.ClientSession, held: Held, reaper: Reaper) -> Worker:
+        async def unthrottled() -> None:
+            return
+
+        amc = AmcClient(session, self.account, timeout=self.settings.amc_timeout, throttle=unthrottled)
+        return Worker(
+            Tools(
+                pool=reaper.around(self.pool, "fetchval", "execute"),
+                writer=reaper.around(self.seed.writer, "append"),
+                broker=reaper.around(held, "publish"),
+                amc=reaper.around(
+                    amc, "put_workflow", "create_execution", "get_execution", "list_executions", "download_urls",
+                    "download",
+                ),
+                store=reaper.around(self.store, "keep"),
+                settings=self.settings,
+                saved_workflows=set(),
+            )
+        )  # fmt: skip
+
+
+def _message(row: Any, step: Any) -> StepMessage:
+    return StepMessage(
+        segment_id=str(row["segment_id"]), collection_id=str(row["collection_id"]), team_id=row["team_id"],
+        step=step, fence=row["fence"], sequence=1, lane=row["lane"],
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def bench(pool: Pool, sandbox: RunningSandbox, tmp_path: Path) -> AsyncIterator[Bench]:
+    seed = Seed(pool)
+    await seed.instance()
+    yield Bench(pool, seed, sandbox, tmp_path / "results")
+    await seed.writer.close()
+
+
+async def assert_run_once(bench: Bench, segment_id: UUID, executions_before: int, what: str) -> None:
+    types = [event.event_type for event in await read_stream(bench.pool, stream_of("segment", segment_id))]
+    assert types.count("segment.completed") == 1, (what, types)
+    assert types.count("segment.submitted") == 1, (what, types)
+    assert "segment.retry_scheduled" not in types, (what, types)
+    created = len(bench.sandbox.sandbox.executions)
+    assert created - executions_before == 1, (what, types)
+
+
+@pytest.mark.parametrize("messages_lost", [False, True], ids=["redelivered", "messages lost"])
+async def test_killed_at_any_call_the_segment_is_run_once(bench: Bench, messages_lost: bool) -> None:
+    segment_id, points = await bench.run(None, messages_lost=False)
+    await assert_run_once(bench, segment_id, 0, "undisturbed")
+    assert points >= 24
+    for kill_at in range(1, points + 1):
+        before = len(bench.sandbox.sandbox.executions)
+        segment_id, _ = await bench.run(kill_at, messages_lost=messages_lost)
+        await assert_run_once(bench, segment_id, before, f"killed at point {kill_at} of {points}")
+
+
+async def test_a_create_whose_answer_is_lost_is_found_again(bench: Bench) -> None:
+    bench.sandbox.sandbox.faults.set(Faults(drop_every=1))
+    segment_id, _ = await bench.run(None, messages_lost=False)
+    await assert_run_once(bench, segment_id, 0, "answer dropped")
+    events = await read_stream(bench.pool, stream_of("segment", segment_id))
+    assert [event.data.adopted for event in events if event.event_type == "segment.submitted"] == [True]  # type: ignore[attr-defined]
