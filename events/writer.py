@@ -88,7 +88,7 @@ class AppendWriter:
         future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
         self._queue.append((encoded, future))
         self._start_batches()
-        return await asyncio.shield(future)
+        return await future
 
     async def close(self) -> None:
         """Records what has queued up, then refuses more."""

@@ -8,11 +8,13 @@
 -- include functions/refuse_change.sql
 -- include triggers/report_builder_audit_append_only.sql
 -- include functions/append_events.sql
+-- include functions/forget_idempotency_keys.sql
 GRANT SELECT ON report_builder_audit, idempotency_keys TO report_builder_service;
-REVOKE ALL ON FUNCTION append_events FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION append_events TO report_builder_service;
+REVOKE ALL ON FUNCTION append_events, forget_idempotency_keys FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION append_events, forget_idempotency_keys TO report_builder_service;
 
 -- migrate:down
+DROP FUNCTION forget_idempotency_keys;
 DROP FUNCTION append_events;
 DROP TABLE idempotency_keys;
 DROP TABLE append_lock;

@@ -88,12 +88,13 @@ async def migrate_up(
     connection = await _connect(admin_url)
     try:
         try:
-            await _prepare(connection, _objects(folder))
-            if service_url is not None:
-                done += await _grant_login(connection, service_url)
+            async with connection.transaction():
+                await _prepare(connection, _objects(folder))
+                if service_url is not None:
+                    done += await _grant_login(connection, service_url)
         except asyncpg.InsufficientPrivilegeError as error:
             raise MigrationError(
-                f"the role of REPORT_BUILDER_DATABASE_ADMIN_URL may not do what a migration does: {error}. Name"
+                f"the role of REPORT_BUILDER_DATABASE_ADMIN_URL may not do what a migration does: {error.args[0]}. Name"
                 " a superuser there, or a role that has CREATEROLE, created (or was granted WITH ADMIN OPTION)"
                 f" the roles {OWNER} and {SERVICE}, and owns the database"
             ) from error

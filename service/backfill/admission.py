@@ -18,11 +18,24 @@ from events.envelope import Metadata, NewEvent, new_id, stream_of
 from events.feed import Feed
 from events.types.collection import CollectionFinished
 from events.writer import AppendWriter, LogUnavailable, Overloaded
+from projections.runner import wait_projected
 from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import Broker, PublishFailed
 from service.settings import Settings
 
 log = structlog.get_logger()
+
+UNREACHABLE = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+    PublishFailed,
+    LogUnavailable,
+    Overloaded,
+)
+
+HOUSEKEEPING_INTERVAL = 3600.0
 
 # Slots that one call may give: more than an instance has, few enough to keep the locks short.
 BATCH = 50
@@ -40,29 +53,31 @@ class Admission:
 
     async def run(self) -> None:
         """Admits whenever the log moves, and at least every `admission_interval` seconds, until cancelled."""
+        loop = asyncio.get_running_loop()
+        interval = self._settings.admission_interval
         # A broker that keeps nothing starts empty: whatever was on its way in the last process is lost.
         lost = not self._broker.durable
+        renew_at = housekeep_at = 0.0
         while True:
             seen = self._feed.head
             try:
-                await self.renew(everything_is_lost=lost)
-                lost = False
+                # What the log has just told is worth little before the read models know it too.
+                await wait_projected(self._pool, seen, timeout=interval)
+                if loop.time() >= renew_at:
+                    await self.renew(everything_is_lost=lost)
+                    lost = False
+                    renew_at = loop.time() + interval
                 while await self.admit() == BATCH:
                     pass
                 await self.finish()
-            except (
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                OSError,
-                TimeoutError,
-                PublishFailed,
-                LogUnavailable,
-                Overloaded,
-            ) as error:
+                if loop.time() >= housekeep_at:
+                    await self._pool.execute("SELECT forget_idempotency_keys()")
+                    housekeep_at = loop.time() + HOUSEKEEPING_INTERVAL
+            except UNREACHABLE as error:
                 log.warning("admission_waits", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(self._settings.admission_interval)
+                await asyncio.sleep(interval)
                 continue
-            await self._feed.wait_beyond(seen, timeout=self._settings.admission_interval)
+            await self._feed.wait_beyond(seen, timeout=interval)
 
     async def admit(self) -> int:
         """Gives free slots and publishes the orders; answers how many."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from events.types.segment import ResultColumn
+from service.results.tables import sql_text, tables
 
 # AMC's data types; a type that is not here is kept as text, so that nothing is lost.
 TYPES = {
@@ -45,7 +46,7 @@ async def csv_to_parquet(files: Sequence[Path], columns: Sequence[ResultColumn],
 
 
 def _convert(files: list[Path], columns: list[ResultColumn], target: Path) -> int:
-    with duckdb.connect(config={"threads": 1}) as database:
+    with tables() as session:
         try:
             for file in files:
                 _check_header(file, [column.name for column in columns])
@@ -54,20 +55,16 @@ def _convert(files: list[Path], columns: list[ResultColumn], target: Path) -> in
                 f"read_csv($files, columns = {{{_types(columns)}}}, header = true, auto_detect = false, delim = ',',"
                 """ quote = '"', escape = '\\', strict_mode = true, nullstr = '')"""
             )
-            copy = f"COPY (SELECT * FROM {source}) TO {_text(str(target))} (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608
-            database.execute(copy, {"files": [str(file) for file in files]})
-            counted = database.execute(f"SELECT count(*) FROM read_parquet({_text(str(target))})")  # noqa: S608
+            copy = f"COPY (SELECT * FROM {source}) TO {sql_text(str(target))} (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608
+            session.execute(copy, {"files": [str(file) for file in files]})
+            counted = session.execute(f"SELECT count(*) FROM read_parquet({sql_text(str(target))})")  # noqa: S608
             return int(counted.fetchall()[0][0])
         except duckdb.Error as error:
             raise BadResult(str(error).partition("\n")[0]) from error
 
 
 def _types(columns: list[ResultColumn]) -> str:
-    return ", ".join(f"{_text(column.name)}: {_text(column_type(column))}" for column in columns)
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return ", ".join(f"{sql_text(column.name)}: {sql_text(column_type(column))}" for column in columns)
 
 
 def _check_header(file: Path, names: list[str]) -> None:

@@ -8,8 +8,9 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-import duckdb
 import msgspec
+
+from service.results.tables import sql_text, tables
 
 Format = Literal["csv", "json", "parquet"]
 
@@ -44,12 +45,12 @@ async def write_table(results: Sequence[SegmentResult], format: Format, target: 
 
 
 def _write(results: list[SegmentResult], format: Format, target: Path) -> None:
-    with duckdb.connect(config={"threads": 2}) as database:
-        database.execute(
-            "CREATE TABLE segment (segment_start DATE, segment_end DATE, segment_version INTEGER, file VARCHAR)"
+    with tables() as session:
+        session.execute(
+            "CREATE TEMPORARY TABLE segment (segment_start DATE, segment_end DATE, segment_version INTEGER, file VARCHAR)"
         )
         if results:
-            database.executemany(
+            session.executemany(
                 "INSERT INTO segment VALUES ($1, $2, $3, $4)",
                 [[result.start, result.end, result.version, str(result.file)] for result in results],
             )
@@ -63,8 +64,4 @@ def _write(results: list[SegmentResult], format: Format, target: Path) -> None:
             parameters: dict[str, object] = {"files": files}
         else:
             table, parameters = "SELECT * EXCLUDE (file) FROM segment", {}
-        database.execute(f"COPY ({table}) TO '{_quoted(target)}' ({_COPY[format]})", parameters)
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+        session.execute(f"COPY ({table}) TO {sql_text(str(target))} ({_COPY[format]})", parameters)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from pathlib import Path
+
+SCRATCH_SECONDS = 24 * 3600
 
 
 class ResultStore:
@@ -17,11 +21,14 @@ class ResultStore:
         self.scratch = folder / "tmp"
 
     def prepare(self) -> None:
-        """Makes the folders."""
+        """Makes the folders, and clears what a killed process left of its work a day ago or earlier."""
         self.scratch.mkdir(parents=True, exist_ok=True)
+        for left in self.scratch.iterdir():
+            if time.time() - left.stat().st_mtime > SCRATCH_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
 
     def scratch_folder(self) -> tempfile.TemporaryDirectory[str]:
-        """A folder for work in progress, on the same file system; a crash leaves it for the next `sweep`."""
+        """A folder for work in progress, on the same file system; a killed process leaves it for `prepare`."""
         return tempfile.TemporaryDirectory(dir=self.scratch)
 
     def path(self, checksum: str) -> Path:

@@ -38,9 +38,9 @@ CREATE TABLE report_data_collections (
   CONSTRAINT report_data_collections_window_check CHECK (window_end >= window_start),
   CONSTRAINT report_data_collections_parallel_limit_check CHECK (parallel_limit >= 1),
   CONSTRAINT report_data_collections_max_attempts_check CHECK (max_attempts >= 1),
-  CONSTRAINT report_data_collections_lookback_config_check CHECK (lookback_config ->> 'type' IN ('relative', 'custom')),
+  CONSTRAINT report_data_collections_lookback_config_check CHECK (coalesce(lookback_config ->> 'type', '') IN ('relative', 'custom')),
   CONSTRAINT report_data_collections_segmentation_config_check
-    CHECK (segmentation_config IS NULL OR segmentation_config ->> 'type' IN ('daily', 'weekly', 'monthly')),
+    CHECK (segmentation_config IS NULL OR coalesce(segmentation_config ->> 'type', '') IN ('daily', 'weekly', 'monthly')),
   CONSTRAINT report_data_collections_segments_check
     CHECK (segments_total >= 0
            AND least(segments_active, segments_waiting, segments_completed, segments_failed, segments_cancelled,

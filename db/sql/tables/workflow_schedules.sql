@@ -27,7 +27,7 @@ CREATE TABLE workflow_schedules (
     CHECK ((backfill_collection_id IS NULL) = (backfill_status IS NULL)),
   CONSTRAINT workflow_schedules_status_check CHECK (status IN ('active', 'paused', 'ended')),
   CONSTRAINT workflow_schedules_schedule_config_check
-    CHECK (schedule_config ->> 'frequency' IN ('daily', 'weekly', 'monthly')),
+    CHECK (coalesce(schedule_config ->> 'frequency', '') IN ('daily', 'weekly', 'monthly')),
   CONSTRAINT workflow_schedules_run_count_check CHECK (run_count >= 0)
 );
 

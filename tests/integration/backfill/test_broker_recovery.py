@@ -89,6 +89,17 @@ async def delete_queue(node: RabbitNode, name: str) -> None:
         await (await connection.channel()).queue_delete(name)
 
 
+async def count_consumers(node: RabbitNode, name: str) -> int:
+    """How many consumers the broker sees on this queue; none where it is missing."""
+    async with await aio_pika.connect(node.url) as connection:
+        channel = await connection.channel()
+        try:
+            queue = await channel.declare_queue(name, passive=True)
+        except aio_pika.exceptions.ChannelNotFoundEntity:
+            return 0
+        return queue.declaration_result.consumer_count or 0
+
+
 async def test_every_queue_is_a_durable_quorum_queue(node: RabbitNode, opened: Opened) -> None:
     topology = Topology(f"recovery-{token_hex(4)}")
     await opened(node.url, topology)
@@ -158,7 +169,11 @@ async def test_a_deleted_work_queue_is_declared_and_consumed_again(
     await broker.consume(handler, concurrency=4)
     for queue in topology.work.values():
         await delete_queue(node, queue)
-    await publish_until_taken(broker, message("a"), message("b", "interactive"), seconds=10)
+        # Without a word from us: a publish that fails would wake the watchdog as well.
+        async with asyncio.timeout(10):
+            while await count_consumers(node, queue) != 1:
+                await asyncio.sleep(0.05)
+    await broker.publish([message("a"), message("b", "interactive")])
     await until(lambda: sorted(taken) == ["a", "b"], 10)
     assert broker.healthy
 

@@ -1,0 +1,301 @@
+"""Each constraint of each table refuses what it names, and no constraint is left out here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.postgres import Database, Server
+
+NIL, ONE, TWO = (f"00000000-0000-7000-8000-00000000000{digit}" for digit in range(3))
+
+# One valid row of each table; NIL is the collection and the segment.
+ROWS: dict[str, dict[str, Any]] = {
+    "append_lock": {},
+    "schema_migrations": {},
+    "projection_checkpoints": {},
+    "schema_objects": {"name": "functions/x.sql", "digest": "0"},
+    "report_builder_audit": {
+        "position": 1,
+        "id": NIL,
+        "stream": "report-1",
+        "stream_version": 1,
+        "event_type": "report.created",
+        "schema_version": 1,
+        "team_id": "team-1",
+        "configuration": {},
+        "metadata": {},
+        "recorded_at": "2025-01-01",
+    },
+    "idempotency_keys": {
+        "key": "k",
+        "digest": "\\x00",
+        "status": 200,
+        "answer": {},
+        "first_position": 3,
+        "last_position": 3,
+        "created_at": "2025-01-01",
+    },
+    "workflows": {
+        "workflow_id": "w1",
+        "team_id": "team-1",
+        "name": "Reach",
+        "sql_query": "SELECT 1",
+        "parameters": [],
+        "stream_version": 1,
+        "created_at": "2025-01-01",
+        "updated_at": "2025-01-01",
+    },
+    "amc_instances": {
+        "instance_id": "amc1",
+        "team_id": "team-1",
+        "name": "Sandbox",
+        "advertiser_id": "E1",
+        "marketplace_id": "M1",
+        "time_zone": "UTC",
+        "max_concurrent": 1,
+        "retention_days": 1,
+        "stream_version": 1,
+        "created_at": "2025-01-01",
+        "updated_at": "2025-01-01",
+    },
+    "report_data_collections": {
+        "collection_id": NIL,
+        "team_id": "team-1",
+        "workflow_id": "w1",
+        "instance_id": "amc1",
+        "name": "History",
+        "lane": "bulk",
+        "lookback_config": {"type": "relative"},
+        "segmentation_config": {"type": "weekly"},
+        "timezone": "UTC",
+        "as_of": "2025-01-13",
+        "window_start": "2025-01-06",
+        "window_end": "2025-01-06",
+        "parallel_limit": 1,
+        "newest_first": True,
+        "max_attempts": 1,
+        "backfill_status": "pending",
+        "segments_total": 6,
+        "segments_active": 1,
+        "segments_waiting": 1,
+        "segments_completed": 1,
+        "segments_failed": 1,
+        "segments_cancelled": 1,
+        "segments_skipped": 1,
+        "row_count": 0,
+        "stream_version": 1,
+        "created_at": "2025-01-01",
+        "updated_at": "2025-01-01",
+    },
+    "report_data_weeks": {
+        "segment_id": NIL,
+        "collection_id": NIL,
+        "segment_number": 1,
+        "week_start": "2025-01-06",
+        "week_end": "2025-01-06",
+        "status": "completed",
+        "attempts": 0,
+        "row_count": 0,
+        "checksum": "c0ffee",
+        "retry_at": "2025-01-01",
+        "stream_version": 1,
+        "updated_at": "2025-01-01",
+    },
+    "workflow_schedules": {
+        "schedule_id": NIL,
+        "team_id": "team-1",
+        "workflow_id": "w1",
+        "instance_id": "amc1",
+        "name": "Every Monday",
+        "schedule_config": {"frequency": "weekly"},
+        "lookback_config": {"type": "relative"},
+        "timezone": "UTC",
+        "status": "active",
+        "backfill_status": "pending",
+        "backfill_collection_id": NIL,
+        "run_count": 0,
+        "stream_version": 1,
+        "created_at": "2025-01-01",
+        "updated_at": "2025-01-01",
+    },
+    "segment_leases": {
+        "segment_id": NIL,
+        "collection_id": NIL,
+        "team_id": "team-1",
+        "workflow_id": "w1",
+        "instance_id": "amc1",
+        "lane": "bulk",
+        "fence": 1,
+        "step": "submit",
+        "sequence": 0,
+        "holds_slot": True,
+        "lease_until": "2025-01-01",
+    },
+}
+
+# What makes a second row of the table a valid one.
+ANOTHER: dict[str, dict[str, Any]] = {
+    "append_lock": {},
+    "schema_migrations": {"number": 99},
+    "projection_checkpoints": {"projection": "other"},
+    "schema_objects": {"name": "functions/y.sql"},
+    "report_builder_audit": {"position": 2, "id": ONE, "stream_version": 2},
+    "idempotency_keys": {"key": "l"},
+    "workflows": {"workflow_id": "w2"},
+    "amc_instances": {"instance_id": "amc2"},
+    "report_data_collections": {"collection_id": ONE},
+    "report_data_weeks": {"segment_id": ONE, "segment_number": 2},
+    "workflow_schedules": {"schedule_id": ONE},
+    "segment_leases": {"segment_id": ONE},
+}
+
+# Table, constraint, and what the second row has instead.
+VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
+    ("append_lock", "append_lock_pkey", {}),
+    ("append_lock", "append_lock_one_check", {"one": False}),
+    ("schema_migrations", "schema_migrations_pkey", {"number": 1}),
+    ("schema_objects", "schema_objects_pkey", {"name": "functions/x.sql"}),
+    ("projection_checkpoints", "projection_checkpoints_pkey", {"projection": "read_models"}),
+    ("projection_checkpoints", "projection_checkpoints_position_check", {"position": -1}),
+    ("report_builder_audit", "report_builder_audit_pkey", {"position": 1}),
+    ("report_builder_audit", "report_builder_audit_id_key", {"id": NIL}),
+    ("report_builder_audit", "report_builder_audit_stream_version_key", {"stream_version": 1}),
+    ("report_builder_audit", "report_builder_audit_position_check", {"position": 0}),
+    ("report_builder_audit", "report_builder_audit_stream_version_check", {"stream_version": 0}),
+    ("report_builder_audit", "report_builder_audit_schema_version_check", {"schema_version": 0}),
+    ("report_builder_audit", "report_builder_audit_stream_check", {"stream": "order-1"}),
+    ("report_builder_audit", "report_builder_audit_stream_check", {"stream": "report-"}),
+    ("report_builder_audit", "report_builder_audit_step_completed_check", {"step_completed": "done"}),
+    ("idempotency_keys", "idempotency_keys_pkey", {"key": "k"}),
+    ("idempotency_keys", "idempotency_keys_positions_check", {"last_position": 2}),
+    ("workflows", "workflows_pkey", {"workflow_id": "w1"}),
+    ("workflows", "workflows_name_check", {"name": ""}),
+    ("workflows", "workflows_parameters_check", {"parameters": {}}),
+    ("amc_instances", "amc_instances_pkey", {"instance_id": "amc1"}),
+    ("amc_instances", "amc_instances_max_concurrent_check", {"max_concurrent": 0}),
+    ("amc_instances", "amc_instances_retention_days_check", {"retention_days": 0}),
+    ("report_data_collections", "report_data_collections_pkey", {"collection_id": NIL}),
+    ("report_data_collections", "report_data_collections_lane_check", {"lane": "fast"}),
+    ("report_data_collections", "report_data_collections_window_check", {"window_end": "2025-01-05"}),
+    ("report_data_collections", "report_data_collections_parallel_limit_check", {"parallel_limit": 0}),
+    ("report_data_collections", "report_data_collections_max_attempts_check", {"max_attempts": 0}),
+    ("report_data_collections", "report_data_collections_lookback_config_check", {"lookback_config": {"type": "x"}}),
+    ("report_data_collections", "report_data_collections_lookback_config_check", {"lookback_config": {}}),
+    (
+        "report_data_collections",
+        "report_data_collections_segmentation_config_check",
+        {"segmentation_config": {"type": "hourly"}},
+    ),
+    ("report_data_collections", "report_data_collections_segmentation_config_check", {"segmentation_config": {}}),
+    ("report_data_collections", "report_data_collections_segments_check", {"segments_total": 5}),
+    *(
+        ("report_data_collections", "report_data_collections_segments_check", {f"segments_{counter}": -1})
+        for counter in ("total", "active", "waiting", "completed", "failed", "cancelled", "skipped")
+    ),
+    ("report_data_weeks", "report_data_weeks_pkey", {"segment_id": NIL}),
+    ("report_data_weeks", "report_data_weeks_collection_id_fkey", {"collection_id": TWO}),
+    ("report_data_weeks", "report_data_weeks_segment_number_key", {"segment_number": 1}),
+    ("report_data_weeks", "report_data_weeks_segment_number_check", {"segment_number": 0}),
+    ("report_data_weeks", "report_data_weeks_window_check", {"week_end": "2025-01-05"}),
+    ("report_data_weeks", "report_data_weeks_attempts_check", {"attempts": -1}),
+    ("report_data_weeks", "report_data_weeks_row_count_check", {"row_count": -1}),
+    ("report_data_weeks", "report_data_weeks_completed_check", {"checksum": None}),
+    ("report_data_weeks", "report_data_weeks_completed_check", {"row_count": None}),
+    ("report_data_weeks", "report_data_weeks_waiting_check", {"status": "waiting", "retry_at": None}),
+    ("workflow_schedules", "workflow_schedules_pkey", {"schedule_id": NIL}),
+    ("workflow_schedules", "workflow_schedules_backfill_collection_id_fkey", {"backfill_collection_id": TWO}),
+    ("workflow_schedules", "workflow_schedules_backfill_check", {"backfill_status": None}),
+    ("workflow_schedules", "workflow_schedules_backfill_check", {"backfill_collection_id": None}),
+    ("workflow_schedules", "workflow_schedules_status_check", {"status": "asleep"}),
+    ("workflow_schedules", "workflow_schedules_schedule_config_check", {"schedule_config": {"frequency": "hourly"}}),
+    ("workflow_schedules", "workflow_schedules_schedule_config_check", {"schedule_config": {}}),
+    ("workflow_schedules", "workflow_schedules_run_count_check", {"run_count": -1}),
+    ("segment_leases", "segment_leases_pkey", {"segment_id": NIL}),
+    ("segment_leases", "segment_leases_lane_check", {"lane": "fast"}),
+    ("segment_leases", "segment_leases_step_check", {"step": "wait"}),
+    ("segment_leases", "segment_leases_fence_check", {"fence": 0}),
+]
+
+
+@pytest.fixture(scope="module")
+def filled(postgres_server: Server) -> Iterator[Database]:
+    """A database with one row in each table, for all tests of this module: none of them commits."""
+    with asyncio.Runner() as runner:
+        fresh = postgres_server.fresh_database()
+        database = runner.run(fresh.__aenter__())
+        runner.run(_fill(database))
+        yield database
+        runner.run(fresh.__aexit__(None, None, None))
+
+
+async def _fill(database: Database) -> None:
+    connection = await asyncpg.connect(database.admin_url)
+    for table, row in ROWS.items():
+        if row:
+            names = ", ".join(row)
+            await connection.execute(
+                f"INSERT INTO {table} ({names}) SELECT {names} FROM jsonb_populate_record(NULL::{table}, $1)",
+                json.dumps(row),
+            )
+    await connection.close()
+
+
+@pytest.fixture
+async def connection(filled: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
+    connection = await asyncpg.connect(filled.admin_url)
+    transaction = connection.transaction()
+    await transaction.start()
+    yield connection
+    await transaction.rollback()
+    await connection.close()
+
+
+async def insert_another(connection: asyncpg.Connection[Any], table: str, changes: dict[str, Any]) -> None:
+    """A copy of the table's first row, with these columns in it changed."""
+    await connection.execute(
+        f"INSERT INTO {table} SELECT (jsonb_populate_record(t, $1)).* FROM {table} t LIMIT 1", json.dumps(changes)
+    )
+
+
+@pytest.mark.parametrize(("table", "constraint", "changes"), VIOLATIONS)
+async def test_a_constraint_refuses_what_it_names(
+    connection: asyncpg.Connection[Any], table: str, constraint: str, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refused:
+        await insert_another(connection, table, ANOTHER[table] | changes)
+    assert refused.value.constraint_name == constraint
+
+
+@pytest.mark.parametrize("table", [table for table in ANOTHER if table != "append_lock"])
+async def test_the_second_row_is_valid_but_for_what_a_violation_changes(
+    connection: asyncpg.Connection[Any], table: str
+) -> None:
+    await insert_another(connection, table, ANOTHER[table])
+
+
+async def test_a_collection_that_segments_belong_to_cannot_be_deleted(connection: asyncpg.Connection[Any]) -> None:
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="report_data_weeks_collection_id_fkey"):
+        await connection.execute("DELETE FROM report_data_collections")
+
+
+async def test_no_constraint_is_left_out_here(connection: asyncpg.Connection[Any]) -> None:
+    rows = await connection.fetch(
+        "SELECT conrelid::regclass::text, conname FROM pg_constraint"
+        " WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f', 'p', 'u', 'x')"
+    )
+    assert {tuple(row) for row in rows} == {(table, constraint) for table, constraint, _ in VIOLATIONS}
+
+
+async def test_no_unique_index_stands_without_a_constraint(connection: asyncpg.Connection[Any]) -> None:
+    rows = await connection.fetch(
+        "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indrelid"
+        " WHERE relnamespace = 'public'::regnamespace AND indisunique"
+        "   AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)"
+    )
+    assert rows == []
