@@ -102,7 +102,7 @@ class EncodedRequest:
 APPEND = f"SELECT * FROM append_events({', '.join(f'${number}' for number in range(1, 18))})"  # noqa: S608
 
 
-def batch_arguments(batch: Sequence[EncodedRequest]) -> list[list[Any]]:
+def batch_arguments(batch: Sequence[EncodedRequest]) -> list[list[Any] | None]:
     """The flat arrays of `append_events` for these requests, in its order of arguments."""
     keys: list[IdempotencyKey | None] = []
     writes: list[tuple[int, str, int | None]] = []
@@ -113,13 +113,13 @@ def batch_arguments(batch: Sequence[EncodedRequest]) -> list[list[Any]]:
             expected = write.expected
             writes.append((number, write.stream, _EXPECTED[expected] if isinstance(expected, str) else expected))
             events += [(len(writes), *row) for row in rows]
-    # Without any key three arrays are left out: asyncpg spends more on each element than all of our code.
-    kept = keys if any(keys) else None
+    # Without any key three arrays are left out: what asyncpg spends on each element adds up.
+    keyed = any(keys)
     return [
         [key and key.key for key in keys],
-        kept and [key and key.digest for key in kept],
-        kept and [key and key.status for key in kept],
-        kept and [key and key.answer for key in kept],
+        [key and key.digest for key in keys] if keyed else None,
+        [key and key.status for key in keys] if keyed else None,
+        [key and key.answer for key in keys] if keyed else None,
         *(list(column) for column in zip(*writes, strict=True)),
         *(list(column) for column in zip(*events, strict=True)),
     ]

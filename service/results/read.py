@@ -8,9 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+import duckdb
 import msgspec
 
-from service.results.tables import sql_text, tables
+from service.results.tables import sql_name, sql_text, tables
 
 Format = Literal["csv", "json", "parquet"]
 
@@ -36,32 +37,51 @@ class SegmentResult(msgspec.Struct, frozen=True):
 
 
 async def write_table(results: Sequence[SegmentResult], format: Format, target: Path) -> None:
-    """Writes all rows to `target`, oldest segment first, with `segment_start`, `segment_end` and
-    `segment_version` as the first columns.
+    """Writes all rows to `target`, oldest segment first and in AMC's order within one, with `segment_start`,
+    `segment_end` and `segment_version` as the first columns.
 
-    Columns are matched by name: one that some segments lack is null there, and none is dropped.
+    Columns are matched by name: one that some segments lack is null there, and none is dropped. In JSON, which
+    has no such numbers, NaN and infinities are null.
     """
     await asyncio.to_thread(_write, list(results), format, target)
 
 
+# Two segments may share one file, as content is stored once: it is read once and joined to both.
+_TABLE = """
+  WITH segment AS (
+    SELECT unnest($starts::DATE[]) AS segment_start, unnest($ends::DATE[]) AS segment_end,
+           unnest($versions::INTEGER[]) AS segment_version, unnest($paths::VARCHAR[]) AS segment_file
+  )
+  SELECT segment.* EXCLUDE (segment_file), result.* EXCLUDE (result_file, file_row_number)
+    FROM read_parquet($files, union_by_name => true, filename => 'result_file', file_row_number => true) AS result
+    JOIN segment ON segment_file = result_file
+   ORDER BY segment_start, file_row_number
+"""
+_NOTHING = "SELECT NULL::DATE AS segment_start, NULL::DATE AS segment_end, NULL::INTEGER AS segment_version LIMIT 0"
+
+
 def _write(results: list[SegmentResult], format: Format, target: Path) -> None:
+    table = _TABLE if results else _NOTHING
+    parameters: dict[str, object] = {
+        "starts": [result.start for result in results],
+        "ends": [result.end for result in results],
+        "versions": [result.version for result in results],
+        "paths": [str(result.file) for result in results],
+        "files": sorted({str(result.file) for result in results}),
+    }
     with tables() as session:
+        if format == "json" and results:
+            table = _finite(session, table, parameters)
         session.execute(
-            "CREATE TEMPORARY TABLE segment (segment_start DATE, segment_end DATE, segment_version INTEGER, file VARCHAR)"
+            f"COPY ({table}) TO {sql_text(str(target))} ({_COPY[format]})", parameters if results else {}
         )
-        if results:
-            session.executemany(
-                "INSERT INTO segment VALUES ($1, $2, $3, $4)",
-                [[result.start, result.end, result.version, str(result.file)] for result in results],
-            )
-            # Two segments may share one file, as content is stored once: it is read once and joined to both.
-            files = sorted({str(result.file) for result in results})
-            table = (
-                "SELECT segment.* EXCLUDE (file), result.* EXCLUDE (filename)"
-                " FROM read_parquet($files, union_by_name => true, filename => true) AS result"
-                " JOIN segment ON segment.file = result.filename ORDER BY segment_start"
-            )
-            parameters: dict[str, object] = {"files": files}
-        else:
-            table, parameters = "SELECT * EXCLUDE (file) FROM segment", {}
-        session.execute(f"COPY ({table}) TO {sql_text(str(target))} ({_COPY[format]})", parameters)
+
+
+def _finite(session: duckdb.DuckDBPyConnection, table: str, parameters: dict[str, object]) -> str:
+    """The table with null in place of floating-point numbers that JSON cannot hold."""
+    kinds = session.execute(f"DESCRIBE {table}", parameters).fetchall()
+    names = [sql_name(name) for name, kind, *_ in kinds if kind in ("DOUBLE", "FLOAT")]
+    if not names:
+        return table
+    replaced = ", ".join(f"CASE WHEN isfinite({name}) THEN {name} END AS {name}" for name in names)
+    return f"SELECT * REPLACE ({replaced}) FROM ({table})"  # noqa: S608

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import BinaryIO, get_args
 
-import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -34,11 +34,13 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Route]:
             collection["collection_id"],
         )
         found = [SegmentResult(r["week_start"], r["week_end"], 1, store.path(r["checksum"])) for r in rows]
+        table = await _table(store, found, format)  # type: ignore[arg-type]
         return StreamingResponse(
-            _table(store, found, format),  # type: ignore[arg-type]
+            _pieces(table),
             media_type=MEDIA_TYPES[format],  # type: ignore[index]
             headers={
                 "Content-Disposition": f'attachment; filename="{collection["collection_id"]}.{format}"',
+                "Content-Length": str(table.seek(0, 2)),
                 "Report-Segments": f"completed={len(found)}, total={collection['segments_total']}",
             },
         )
@@ -46,11 +48,30 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Route]:
     return [Route("/api/data-collections/{collection_id}/results", results, methods=["GET"])]
 
 
-async def _table(store: ResultStore, found: list[SegmentResult], format: Format) -> AsyncIterator[bytes]:
-    """The table in pieces: it is made in a file first, so its size does not matter to memory."""
+async def _table(store: ResultStore, found: Sequence[SegmentResult], format: Format) -> BinaryIO:
+    """The finished table, as an open file that has no name any more: it goes when it is closed.
+
+    Made before the answer begins, as an answer that has begun cannot turn into an error.
+    """
+    if missing := await asyncio.to_thread(_missing, found):
+        raise Refused(
+            "result_missing",
+            f"the files of {len(missing)} completed segments are not below this process's REPORT_BUILDER_DATA_DIR,"
+            f" the first one {missing[0].file.name} of {missing[0].start} to {missing[0].end}; put them back, or"
+            " give all processes the same folder",
+        )
     with store.scratch_folder() as folder:
         target = Path(folder) / "table"
         await write_table(found, format, target)
-        async with await anyio.open_file(target, "rb") as content:
-            while piece := await content.read(CHUNK):
-                yield piece
+        return target.open("rb")
+
+
+def _missing(found: Sequence[SegmentResult]) -> list[SegmentResult]:
+    return [result for result in found if not result.file.is_file()]
+
+
+async def _pieces(table: BinaryIO) -> AsyncIterator[bytes]:
+    with table:
+        table.seek(0)
+        while piece := await asyncio.to_thread(table.read, CHUNK):
+            yield piece

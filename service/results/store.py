@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 SCRATCH_SECONDS = 24 * 3600
@@ -24,8 +25,9 @@ class ResultStore:
         """Makes the folders, and clears what a killed process left of its work a day ago or earlier."""
         self.scratch.mkdir(parents=True, exist_ok=True)
         for left in self.scratch.iterdir():
-            if time.time() - left.stat().st_mtime > SCRATCH_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process clears, too
+                if time.time() - left.stat().st_mtime > SCRATCH_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def scratch_folder(self) -> tempfile.TemporaryDirectory[str]:
         """A folder for work in progress, on the same file system; a killed process leaves it for `prepare`."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 import duckdb
 
@@ -28,6 +31,13 @@ def sql_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def sql_name(name: str) -> str:
+    """The name of a column as SQL quotes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 @cache
 def _instance() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"threads": 2})
+    # What does not fit into memory goes to the machine's folder for such files, not to the working folder.
+    spill = Path(tempfile.gettempdir()) / f"report-builder-{os.getpid()}"
+    return duckdb.connect(config={"threads": 2, "temp_directory": str(spill)})

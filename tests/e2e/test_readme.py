@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -37,10 +38,14 @@ def commands(mark: str) -> str:
 
 def with_variables(script: str, values: Mapping[str, str]) -> str:
     """The script with other values for variables that it sets itself."""
+    lines = script.splitlines()
     for name, value in values.items():
-        script, count = re.subn(rf"^((?:export )?{name}=)\S+$", lambda found, v=value: f"{found[1]}'{v}'", script, flags=re.M)  # type: ignore[misc]  # noqa: E501
-        assert count == 1, f"the README sets {name} {count} times"
-    return script
+        found = [
+            number for number, line in enumerate(lines) if line.removeprefix("export ").startswith(f"{name}=")
+        ]
+        assert len(found) == 1, f"the README sets {name} {len(found)} times"
+        lines[found[0]] = f"export {name}={shlex.quote(value)}"
+    return "\n".join(lines)
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -62,7 +67,7 @@ def running(command: list[str], folder: Path, settings: Mapping[str, str], url: 
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment(folder) | settings,
+            env={**environment(folder), **settings},
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -80,10 +85,12 @@ def running(command: list[str], folder: Path, settings: Mapping[str, str], url: 
 def wait_ready(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
-                if json.load(answer)["status"] == "ready":
-                    return
+        with (
+            suppress(urllib.error.URLError, ConnectionError, TimeoutError),
+            urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer,
+        ):
+            if json.load(answer)["status"] == "ready":
+                return
         assert process.poll() in (None, 0), f"it ended by itself:\n{log.read_text(errors='replace')[-3000:]}"
         time.sleep(0.1)
     pytest.fail(f"not ready after {seconds:g} s:\n{log.read_text(errors='replace')[-3000:]}")
