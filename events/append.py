@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import asyncpg
 import msgspec
 
 from db.pool import Connection
@@ -72,7 +71,8 @@ class KeyReused(Exception):
 
 
 class EncodedRequest:
-    """A request with its bodies encoded, ready to be laid into a batch. Bad text raises here, for it alone."""
+    """A request with its bodies encoded, ready to be laid into a batch. Bad text raises here, for it alone,
+    and so does a request that records nothing (ValueError)."""
 
     __slots__ = ("events", "request", "size")
 
@@ -96,6 +96,8 @@ class EncodedRequest:
             ]
             for write in request.writes
         ]
+        if not any(self.events):
+            raise ValueError("the request has no event: there is nothing to record")
         self.size = sum(len(row[7]) + len(row[8]) for rows in self.events for row in rows)
 
 
@@ -133,7 +135,8 @@ async def append_batch(
 ) -> list[Appended | Conflict | HalfKnown | KeyReused]:
     """Sends many requests as one call and one commit; answers one verdict for each, in order.
 
-    A data error (text that PostgreSQL cannot hold) fails the whole batch: the caller sends each on its own then.
+    What PostgreSQL refuses of one request (a text that it cannot hold, a name too long for an index) fails the
+    whole batch: the caller sends each on its own then.
     """
     row = await connection.fetchrow(APPEND, *batch_arguments(batch))
     assert row is not None
@@ -166,7 +169,3 @@ async def append_batch(
             case other:
                 raise AssertionError(other)
     return verdicts
-
-
-# Errors that come from one request's content, so that its neighbours in the batch can go on without it.
-DATA_ERRORS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)

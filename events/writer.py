@@ -14,7 +14,6 @@ import structlog
 
 from db.pool import Pool
 from events.append import (
-    DATA_ERRORS,
     Appended,
     AppendRequest,
     Conflict,
@@ -37,10 +36,10 @@ LOST_CONNECTION = (
     asyncpg.InterfaceError,
     OSError,
     TimeoutError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.QueryCanceledError,
-    asyncpg.CrashShutdownError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    # A backend that ends in the middle of an answer can leave asyncpg's own state machine between two states.
+    asyncpg.InternalClientError,
 )
 
 
@@ -119,21 +118,21 @@ class AppendWriter:
         return batch
 
     async def _commit(self, batch: list[tuple[EncodedRequest, asyncio.Future[Appended]]]) -> None:
+        deadline = asyncio.get_running_loop().time() + GIVE_UP_AFTER
         try:
-            await self._send(batch)
-        except DATA_ERRORS as error:
-            if len(batch) == 1:
-                _settle(batch[0][1], error)
-                return
-            # One request's content failed the batch, and nothing of it was recorded: each goes alone, in order.
-            for entry in batch:
-                await self._commit([entry])
-        except Exception as error:
+            await self._send(batch, deadline)
+        except LogUnavailable as error:
             for _, future in batch:
                 _settle(future, error)
+        except Exception:
+            # One request's content failed them all. Each goes alone, in order; its ids make that safe.
+            for entry in batch:
+                try:
+                    await self._send([entry], deadline)
+                except Exception as error:
+                    _settle(entry[1], error)
 
-    async def _send(self, batch: list[tuple[EncodedRequest, asyncio.Future[Appended]]]) -> None:
-        deadline = asyncio.get_running_loop().time() + GIVE_UP_AFTER
+    async def _send(self, batch: list[tuple[EncodedRequest, asyncio.Future[Appended]]], deadline: float) -> None:
         resent = False
         while True:
             try:

@@ -19,7 +19,7 @@ from projections.runner import read_checkpoint
 from service.builder.routes import builder_routes
 from service.commands import Commands
 from service.data_collections.routes import collection_routes
-from service.problems import answer_error
+from service.problems import EXCEPTION_HANDLERS
 from service.results.routes import result_routes
 from service.results.store import ResultStore
 from service.stream.routes import stream_routes
@@ -55,8 +55,8 @@ def create_app(
 
     return Starlette(
         routes=[
-            Route("/healthz", alive),
-            Route("/readyz", ready),
+            Route("/healthz", alive, methods=["GET"]),
+            Route("/readyz", ready, methods=["GET"]),
             *builder_routes(pool, commands),
             *workflow_routes(pool, commands),
             *collection_routes(pool),
@@ -64,7 +64,7 @@ def create_app(
             *stream_routes(feed, stopping),
         ],
         middleware=[Middleware(LimitBody)],
-        exception_handlers={Exception: answer_error, HTTPException: answer_error},
+        exception_handlers=EXCEPTION_HANDLERS,
     )
 
 

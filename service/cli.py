@@ -27,7 +27,15 @@ from service.settings import Settings, SettingsError, read_settings
 
 Result = TypeVar("Result")
 
-KNOWN_ERRORS = (SettingsError, DatabaseRefused, MigrationError, DemoFailed, asyncpg.PostgresError, OSError)
+KNOWN_ERRORS = (
+    SettingsError,
+    DatabaseRefused,
+    MigrationError,
+    DemoFailed,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+)
 
 
 def main() -> None:

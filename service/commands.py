@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from starlette.responses import Response
 
 from db.pool import Pool
 from events import codec
-from events.append import AppendRequest, IdempotencyKey, KeyReused, Write
+from events.append import AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
 from events.validation import decode
 from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
@@ -46,6 +47,7 @@ class Commands:
         self, request: Request, kind: type[Kind], decide: Callable[[Kind, Caller], Awaitable[Decision]]
     ) -> Response:
         """Reads the body as `kind`, decides, appends, and answers JSON with the `position` of the append."""
+        _refuse_other_origins(request)
         body = await request.body()
         caller = caller_of(request)
         key = _scoped_key(request, caller)
@@ -60,12 +62,17 @@ class Commands:
                 return known
             raise
         answer = codec.encode(decision.answer)
-        appended = await self._writer.append(
-            AppendRequest(
-                decision.writes,
-                IdempotencyKey(key, digest, decision.status, answer) if key else None,
+        try:
+            appended = await self._writer.append(
+                AppendRequest(
+                    decision.writes,
+                    IdempotencyKey(key, digest, decision.status, answer) if key else None,
+                )
             )
-        )
+        except Conflict:
+            # Somebody was faster. As it now stands there may be a better reason to refuse than the versions.
+            await decide(decode(kind, body or b"{}"), caller)
+            raise
         if appended.answer is not None and appended.status is not None:
             return _answer(appended.answer, appended.status, appended.last_position)
         return _answer(answer, decision.status, appended.last_position)
@@ -86,14 +93,25 @@ def json_response(value: object, status: int = 200, headers: dict[str, str] | No
     return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
 
 
+def _refuse_other_origins(request: Request) -> None:
+    """Any page may make its reader's browser post here; the browser then says whose page it is."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise Refused("cross_origin", f"the request comes from a page of {origin[:200]}; send it without Origin")
+
+
 def _scoped_key(request: Request, caller: Caller) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
     if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isprintable():
         raise Refused("bad_request", f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable characters")
-    return "\n".join((caller.team_id, str(caller.user_id), request.method, request.url.path, key))
+    # The path as it was sent: decoded it may hold what PostgreSQL cannot.
+    path = request.scope["raw_path"].decode("ascii")
+    return "\n".join((caller.team_id, str(caller.user_id), request.method, path, key))
 
 
 def _answer(answer: str, status: int, position: int) -> Response:
-    return json_response({**msgspec.json.decode(answer), "position": position}, status)
+    body = msgspec.json.decode(answer)
+    headers = {"ETag": f'"{body["version"]}"'} if "version" in body else None
+    return json_response({**body, "position": position}, status, headers)

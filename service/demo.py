@@ -211,7 +211,7 @@ def _sample_of(options: DemoOptions) -> Sample:
     # Opened by its name, so that DuckDB chooses the reader (CSV, gzipped or not, or Parquet).
     with duckdb.connect() as database:
         try:
-            database.execute(f"CREATE VIEW data AS SELECT * FROM {_sql_text(str(options.data))}")
+            database.execute(f"CREATE VIEW data AS SELECT * FROM {_sql_text(str(options.data))}")  # noqa: S608
             kinds = {row[0]: str(row[1]) for row in database.execute("DESCRIBE data").fetchall()}
         except duckdb.Error as error:
             raise DemoFailed(f"{options.data} cannot be read: {str(error).splitlines()[0]}") from None

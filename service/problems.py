@@ -12,8 +12,9 @@ import asyncpg
 import msgspec
 import structlog
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from events.append import Conflict, HalfKnown, KeyReused
 from events.codec import UnstorableText
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 
 CATALOGUE: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request cannot be read"),
+    "cross_origin": (403, "A page of another site may not write here"),
     "not_found": (404, "There is nothing here"),
     "method_not_allowed": (405, "The address does not take this method"),
     "not_acceptable": (406, "The format is not offered"),
@@ -38,6 +40,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "invalid": (422, "Some fields do not fit"),
     "idempotency_key_reused": (422, "The idempotency key came before with another content"),
     "internal": (500, "The service failed"),
+    "result_missing": (500, "A stored result is not where it was put"),
     "overloaded": (503, "Too many requests wait to be recorded"),
     "database_unavailable": (503, "The database does not answer"),
     "projection_behind": (503, "The read models have not come so far yet"),
@@ -55,6 +58,7 @@ class Refused(Exception):
         problems: Sequence[Problem] = (),
         extra: Mapping[str, Any] | None = None,
         retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = code
@@ -62,11 +66,15 @@ class Refused(Exception):
         self.problems = problems
         self.extra = dict(extra or {})
         self.retry_after = retry_after
+        self.headers = dict(headers or {})
 
 
 def problem_response(refused: Refused) -> Response:
     """The answer's body: type, title, status, detail, code, and the fields as JSON pointers."""
     status, title = CATALOGUE[refused.code]
+    headers = dict(refused.headers)
+    if refused.retry_after is not None:
+        headers["Retry-After"] = str(refused.retry_after)
     body = {
         "type": f"/docs/errors#{refused.code}",
         "title": title,
@@ -76,7 +84,6 @@ def problem_response(refused: Refused) -> Response:
         **({"errors": refused.problems} if refused.problems else {}),
         **refused.extra,
     }
-    headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after is not None else None
     return Response(msgspec.json.encode(body), status, headers, media_type="application/problem+json")
 
 
@@ -108,9 +115,8 @@ def refusal_of(error: Exception) -> Refused | None:
         case (
             LogUnavailable()
             | OSError()
-            | TimeoutError()
             | asyncpg.PostgresConnectionError()
-            | (asyncpg.InterfaceError())
+            | asyncpg.InterfaceError()
             | asyncpg.CannotConnectNowError()
         ):
             return Refused(
@@ -122,15 +128,61 @@ def refusal_of(error: Exception) -> Refused | None:
             return None
 
 
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
 async def answer_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for every exception: catalogue answers, and 500 without details for the rest."""
-    if isinstance(error, HTTPException):
-        code = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(
-            error.status_code, "bad_request"
-        )
-        return problem_response(Refused(code, error.detail))
-    refused = refusal_of(error)
+    match error:
+        case HTTPException(status_code=405):
+            allowed = _allowed_methods(request)
+            refused: Refused | None = Refused(
+                "method_not_allowed", f"it takes {', '.join(allowed)}", headers={"Allow": ", ".join(allowed)}
+            )
+        case HTTPException():
+            refused = Refused(_HTTP_CODES.get(error.status_code, "bad_request"), error.detail)
+        case ClientDisconnect():
+            refused = Refused("bad_request", "the connection closed before the whole body came")
+        case _:
+            refused = refusal_of(error)
     if refused is None:
         log.error("request_failed", path=request.url.path, exc_info=error)
         refused = Refused("internal", "the fault is recorded; send the request again or tell the operator")
     return problem_response(refused)
+
+
+# Each kind by name: what is registered as Exception alone Starlette answers too, but raises again, and the
+# server then logs a fault and closes the connection.
+EXCEPTION_HANDLERS: dict[Any, Any] = dict.fromkeys(
+    (
+        HTTPException,
+        ClientDisconnect,
+        Refused,
+        Invalid,
+        UnstorableText,
+        Conflict,
+        HalfKnown,
+        KeyReused,
+        Overloaded,
+        LogUnavailable,
+        OSError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InterfaceError,
+        asyncpg.CannotConnectNowError,
+        Exception,
+    ),
+    answer_error,
+)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """What the path takes, over all of its routes."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    return sorted(
+        {
+            method
+            for route in routes
+            if route.matches(request.scope)[0] is not Match.NONE
+            for method in route.methods or ()
+        }
+    )

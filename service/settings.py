@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 PREFIX = "REPORT_BUILDER_"
 
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=1e8)]
 Count = Annotated[int, Meta(ge=1)]
 
 
@@ -76,10 +76,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_grace: Seconds = 20
 
     # Log
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
     def __repr__(self) -> str:  # a settings object may end in a log line: no secret may
         return f"Settings(data_dir={str(self.data_dir)!r}, host={self.host!r}, port={self.port})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:  # what rich shows in place of __repr__
+        return [("data_dir", str(self.data_dir)), ("host", self.host), ("port", self.port)]
+
+
+SECRET = ("url", "secret", "token")
+"""Ends of the names whose values no message may repeat; addresses may hold a password."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -103,7 +110,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         try:
             values[name] = msgspec.convert(parsed, fields[name].type, strict=False, dec_hook=_path)
         except msgspec.ValidationError as error:
-            raise SettingsError(f"{variable}={value!r} does not fit: {error}") from None
+            shown = variable if name.endswith(SECRET) else f"{variable}={value!r}"
+            raise SettingsError(f"{shown} does not fit: {error}") from None
     return Settings(**values)  # type: ignore[arg-type]
 
 

@@ -33,13 +33,14 @@ def set_parameters(state: Report, ground: Ground, step: ParametersStep, as_of: d
     declared = {parameter.name: parameter for parameter in ground.workflow.parameters}
     problems = [
         Problem(
-            f"/parameters/{name}", f"the workflow declares no such parameter; it has {sorted(declared) or 'none'}"
+            _pointer(name),
+            f"the workflow declares no such parameter; it has {', '.join(sorted(declared)) or 'none'}",
         )
         for name in step.parameters
         if name not in declared
     ]
     problems += [
-        Problem(f"/parameters/{name}", "is missing, and the workflow has no default for it")
+        Problem(_pointer(name), "is missing, and the workflow has no default for it")
         for name, parameter in declared.items()
         if parameter.default is None and name not in step.parameters
     ]
@@ -171,6 +172,11 @@ def _refuse_submitted(state: Report) -> None:
             "copy the report to change it",
             extra={"collection_id": str(state.submission.collection_id)},
         )
+
+
+def _pointer(parameter: str) -> str:
+    """RFC 6901: `~` and `/` of a name are escaped."""
+    return f"/parameters/{parameter.replace('~', '~0').replace('/', '~1')}"
 
 
 def _window_problems(lookback: LookbackConfig, ground: Ground, as_of: date, at: str) -> list[Problem]:

@@ -95,7 +95,10 @@ def builder_routes(pool: Pool, commands: Commands) -> list[Route]:
             decision = _step(report_id, state, caller, submitted, "submit", parameters.workflow_id)
             created = _event(collection, collection_id, caller, parameters.workflow_id, causation=report_id)
             write = Write(stream_of("collection", collection_id), "none", (created,))
-            answer = decision.answer | {"collection_id": str(collection_id), "segments": len(collection.segments)}
+            answer = decision.answer | {
+                "collection_id": str(collection_id),
+                "segments_total": len(collection.segments),
+            }
             return Decision((*decision.writes, write), answer, 202)
 
         return await commands.run(request, Submit, decide_submit)
@@ -119,10 +122,12 @@ async def _load(pool: Pool, request: Request, caller: Caller) -> tuple[UUID, Rep
     state = report_of(await read_stream(pool, stream_of("report", report_id)))
     if state.version == 0 or state.team_id != caller.team_id:
         raise Refused("not_found", f"there is no report {report_id}")
-    expected = request.headers.get("if-match")
-    if expected is not None and expected.strip('"') != str(state.version):
+    expected = [tag.strip() for tag in request.headers.get("if-match", "*").split(",")]
+    if "*" not in expected and f'"{state.version}"' not in expected:
         raise Refused(
-            "stale", f"the report is at version {state.version}", extra={"actual_version": state.version}
+            "stale",
+            f'the report is at version {state.version}; read it again, then send If-Match: "{state.version}"',
+            extra={"actual_version": state.version},
         )
     return report_id, state
 
@@ -202,7 +207,6 @@ def _review_answer(state: Report, ground: Ground) -> dict[str, Any]:
         "as_of": state.review.as_of,
         "window": {"start": window.start, "end": window.end, "timezone": state.parameters.timezone},
         "sql_query": ground.workflow.sql_query,
-        "parameters": state.parameters.parameters,
         "amc_executions": len(planned),
         "segments": planned,
         "warnings": state.review.warnings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, get_args
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from db.pool import Pool
 from events.types.collection import BackfillStatus
 from projections.runner import wait_projected
 from service.auth.caller import Caller, caller_of
+from service.builder.segmentation import SegmentType
 from service.commands import json_response
 from service.problems import Refused
 
@@ -26,6 +27,9 @@ COLUMNS = """collection_id, report_id, user_id, workflow_id, instance_id, name, 
   row_count, created_at, started_at, finished_at, updated_at"""
 
 MAX_PAGE = 200
+
+# How long a read waits for `?min_position=`, in seconds.
+PROJECTION_PATIENCE = 10.0
 
 
 def collection_routes(pool: Pool) -> list[Route]:
@@ -50,8 +54,9 @@ def collection_routes(pool: Pool) -> list[Route]:
     async def progress(request: Request) -> Response:
         collection = await find_collection(pool, request)
         segments = await pool.fetch(
-            "SELECT segment_id, segment_number, week_start, week_end, status, attempts, amc_execution_id, row_count,"
-            "       result_bytes, checksum, error, retry_at, dispatched_at, submitted_at, started_at, finished_at"
+            "SELECT segment_id, segment_number, week_start, week_end, status, attempts, amc_execution_id,"
+            "       row_count, result_bytes, checksum, error, retry_at, dispatched_at, submitted_at, started_at,"
+            "       finished_at"
             "  FROM report_data_weeks WHERE collection_id = $1 ORDER BY segment_number",
             collection["collection_id"],
         )
@@ -99,7 +104,7 @@ async def find_collection(pool: Pool, request: Request) -> asyncpg.Record:
 async def wait_position(pool: Pool, request: Request) -> None:
     """Read your own write: waits until the read models have applied `?min_position=`, if that is given."""
     position = int_parameter(request, "min_position", 0, 0, 2**62)
-    if position and not await wait_projected(pool, position):
+    if position and not await wait_projected(pool, position, timeout=PROJECTION_PATIENCE):
         raise Refused("projection_behind", f"position {position} is not applied yet", retry_after=1)
 
 
@@ -108,7 +113,8 @@ def int_parameter(request: Request, name: str, default: int, lowest: int, highes
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
+    # Twenty digits hold every position; thousands of them Python refuses to read.
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and lowest <= int(text) <= highest):
         raise Refused("bad_request", f"{name} must be a whole number from {lowest} to {highest}")
     return int(text)
 
@@ -131,23 +137,32 @@ def _filters(request: Request, caller: Caller) -> tuple[list[str], list[Any]]:
         values.extend(more)
         conditions.append(condition.format(*(f"${number}" for number in numbers)))
 
-    query = request.query_params
-    if value := query.get("lookback_type"):
+    if value := _choice(request, "lookback_type", ("relative", "custom")):
         add("lookback_config @> {}::jsonb", msgspec.json.encode({"type": value}).decode())
-    if value := query.get("segmentation"):
+    if value := _choice(request, "segmentation", get_args(SegmentType)):
         add("segmentation_config @> {}::jsonb", msgspec.json.encode({"type": value}).decode())
-    if value := query.get("status"):
-        if value not in get_args(BackfillStatus):
-            raise Refused("bad_request", f"status must be one of {', '.join(get_args(BackfillStatus))}")
+    if value := _choice(request, "status", get_args(BackfillStatus)):
         add("backfill_status = {}", value)
-    if value := query.get("cursor"):
-        try:
-            created, _, collection_id = base64.urlsafe_b64decode(value).decode().partition(" ")
-            add("(created_at, collection_id) < ({}, {})", datetime.fromisoformat(created), UUID(collection_id))
-        except ValueError:
-            raise Refused("bad_request", "cursor is not one that a list has answered") from None
+    if value := request.query_params.get("cursor"):
+        add("(created_at, collection_id) < ({}, {})", *_read_cursor(value))
     return conditions, values
+
+
+def _choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
+    """One of the choices from the query; refused, by name, where it is none of them."""
+    value = request.query_params.get(name)
+    if value and value not in choices:
+        raise Refused("bad_request", f"{name} must be one of {', '.join(choices)}")
+    return value
 
 
 def _cursor(row: asyncpg.Record) -> str:
     return base64.urlsafe_b64encode(f"{row['created_at'].isoformat()} {row['collection_id']}".encode()).decode()
+
+
+def _read_cursor(text: str) -> tuple[datetime, UUID]:
+    try:
+        created, _, collection_id = base64.urlsafe_b64decode(text).decode().partition(" ")
+        return datetime.fromisoformat(created).astimezone(UTC), UUID(collection_id)
+    except (ValueError, OverflowError):
+        raise Refused("bad_request", "cursor is not one that a list has answered") from None

@@ -57,7 +57,9 @@ _TABLE = """
     JOIN segment ON segment_file = result_file
    ORDER BY segment_start, file_row_number
 """
-_NOTHING = "SELECT NULL::DATE AS segment_start, NULL::DATE AS segment_end, NULL::INTEGER AS segment_version LIMIT 0"
+_NOTHING = (
+    "SELECT NULL::DATE AS segment_start, NULL::DATE AS segment_end, NULL::INTEGER AS segment_version LIMIT 0"
+)
 
 
 def _write(results: list[SegmentResult], format: Format, target: Path) -> None:

@@ -6,36 +6,50 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from events.envelope import RecordedEvent
 from events.feed import BATCH, Feed
 from service.auth.caller import caller_of
 from service.commands import json_response
 from service.data_collections.routes import int_parameter
+from service.problems import Refused
 from service.stream.cloudevents import cloud_event
+
+log = structlog.get_logger()
 
 Filter = Callable[[RecordedEvent], bool]
 
 KEEP_ALIVE = 15.0
 MAX_PAGE = 1000
+LAST_POSITION = 2**62
+
+# A page looks at no more events than this, however few its filter lets through; the next one goes on there.
+MAX_LOOKED_AT = 20 * BATCH
 
 # A reader whose filter passes little still learns how far it has come, at least this often (in positions).
 CHECKPOINT_EVERY = 1000
+
+# A live reader that takes nothing for so long is cut off; it resumes where it was.
+SEND_TIMEOUT = 30.0
 
 
 def stream_routes(feed: Feed, stopping: asyncio.Event) -> list[Route]:
     """The routes over the feed; live streams end when `stopping` is set."""
 
     async def page(request: Request) -> Response:
-        after = int_parameter(request, "after", 0, 0, 2**62)
+        after = int_parameter(request, "after", 0, 0, LAST_POSITION)
         limit = int_parameter(request, "limit", 100, 1, MAX_PAGE)
         passes = _filter(request)
         found: list[RecordedEvent] = []
-        position = after
-        while len(found) < limit and (events := await feed.read(position)):
+        position, more = after, True
+        while more and len(found) < limit and position - after < MAX_LOOKED_AT:
+            events = await feed.read(position)
+            more = bool(events)
             for event in events:
                 position = event.position
                 if passes(event):
@@ -44,25 +58,50 @@ def stream_routes(feed: Feed, stopping: asyncio.Event) -> list[Route]:
                         break
         if "application/x-ndjson" in request.headers.get("accept", ""):
             lines = b"".join(cloud_event(event) + b"\n" for event in found)
-            return Response(lines, media_type="application/x-ndjson", headers={"Next-After": str(position)})
+            headers = {"Next-After": str(position), "More": str(more).lower()}
+            return Response(lines, media_type="application/x-ndjson", headers=headers)
         return json_response(
-            {"events": [msgspec.Raw(cloud_event(event)) for event in found], "next_after": position}
+            {
+                "events": [msgspec.Raw(cloud_event(event)) for event in found],
+                "next_after": position,
+                "more": more,
+            }
         )
 
     async def live(request: Request) -> Response:
-        after = int_parameter(request, "after", 0, 0, 2**62)
-        if (last := request.headers.get("last-event-id", "")).isdigit():
-            after = max(after, int(last))
-        return StreamingResponse(
-            _frames(feed, after, _filter(request), stopping),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        frames = _frames(feed, _start_of(request), _filter(request), stopping)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream", headers=headers)
+        return LiveResponse(frames, media_type="text/event-stream", headers=headers)
 
     return [
         Route("/api/events", page, methods=["GET"]),
         Route("/api/events/stream", live, methods=["GET"]),
     ]
+
+
+class LiveResponse(StreamingResponse):
+    """A response without end, whose every send must be taken within SEND_TIMEOUT seconds."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, send_in_time)
+        except TimeoutError:
+            log.info("reader_cut_off", seconds=SEND_TIMEOUT)
+
+
+def _start_of(request: Request) -> int:
+    """Where the stream goes on: at the later of `?after=` and the last id that a reader says it has."""
+    after = int_parameter(request, "after", 0, 0, LAST_POSITION)
+    last = request.headers.get("last-event-id", "0")
+    if not (last.isascii() and last.isdigit() and len(last) <= 20 and int(last) <= LAST_POSITION):
+        raise Refused("bad_request", "Last-Event-ID must be the id of an event of this stream, a position")
+    return max(after, int(last))
 
 
 async def _frames(feed: Feed, after: int, passes: Filter, stopping: asyncio.Event) -> AsyncIterator[bytes]:
@@ -71,6 +110,7 @@ async def _frames(feed: Feed, after: int, passes: Filter, stopping: asyncio.Even
     told = after
     caught_up = False
     stop = asyncio.create_task(stopping.wait())
+    waiting: asyncio.Task[bool] | None = None
     try:
         while not stop.done():
             events = await feed.read(after)
@@ -101,6 +141,8 @@ async def _frames(feed: Feed, after: int, passes: Filter, stopping: asyncio.Even
                     yield b": keep-alive\n\n"
     finally:
         stop.cancel()
+        if waiting is not None:
+            waiting.cancel()
 
 
 def _frame(event: RecordedEvent) -> bytes:

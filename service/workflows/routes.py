@@ -22,6 +22,7 @@ from events.types.workflow import DeclaredParameter, WorkflowCreated
 from events.validation import Body, Problem
 from service.auth.caller import Caller, caller_of
 from service.commands import Commands, Decision, json_response
+from service.data_collections.routes import wait_position
 from service.problems import Refused
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -31,8 +32,9 @@ AMC_ID = Annotated[
     Meta(
         min_length=1,
         max_length=100,
-        pattern="^[A-Za-z0-9._-]+$",
-        extra={"expected": "AMC's id: letters, digits, dots, hyphens, underscores"},
+        # It becomes part of AMC's addresses, so it is never `..`; and `$` alone would let a line break pass.
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)",
+        extra={"expected": "AMC's id: letters, digits, dots, hyphens, underscores, a letter or digit first"},
     ),
 ]
 
@@ -51,6 +53,11 @@ class CreateWorkflow(Body, frozen=True, kw_only=True):
                 yield Problem(
                     "/sql_query", f"holds {{{{{found}}}}}; write CUSTOM_PARAMETER('{found}') in its place"
                 )
+        names = [p.name for p in given.get("parameters", ()) if isinstance(p, DeclaredParameter)]
+        for index, name in enumerate(names):
+            if not name or name in names[:index]:
+                problem = f"declares {name} a second time; remove it" if name else "is empty; give the SQL's name"
+                yield Problem(f"/parameters/{index}/name", problem)
 
 
 class AddInstance(Body, frozen=True, kw_only=True):
@@ -88,6 +95,7 @@ def workflow_routes(pool: Pool, commands: Commands) -> list[Route]:
         return await commands.run(request, AddInstance, decide)
 
     async def list_workflows(request: Request) -> Response:
+        await wait_position(pool, request)
         rows = await pool.fetch(
             "SELECT workflow_id, name, sql_query, parameters, created_at FROM workflows"
             " WHERE team_id = $1 ORDER BY workflow_id",
@@ -97,6 +105,7 @@ def workflow_routes(pool: Pool, commands: Commands) -> list[Route]:
         return json_response({"items": items})
 
     async def list_instances(request: Request) -> Response:
+        await wait_position(pool, request)
         rows = await pool.fetch(
             "SELECT instance_id, name, advertiser_id, marketplace_id, time_zone, max_concurrent, retention_days"
             "  FROM amc_instances WHERE team_id = $1 ORDER BY instance_id",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 
@@ -34,30 +35,36 @@ class Loop:
     """Runs callers that each append one event after another, and counts what ends in the measured time."""
 
     def __init__(self, load: Load) -> None:
-        now = time.perf_counter()
         self._load = load
-        self._from = now + load.warm_up
-        self._until = self._from + load.measured
         self._latencies: list[float] = []
+        self._lock = threading.Lock()
         self.appended = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """The warm-up starts now."""
+        self._from = time.perf_counter() + self._load.warm_up
+        self._until = self._from + self._load.measured
 
     async def run(self, append: Callable[[], Awaitable[None]]) -> Result:
         """`CALLERS` tasks at once; each waits for its event before it makes the next."""
+        self.begin()
         await asyncio.gather(*(self._call(append) for _ in range(CALLERS)))
         return self.result()
 
     async def _call(self, append: Callable[[], Awaitable[None]]) -> None:
         while (start := time.perf_counter()) < self._until:
             await append()
-            self.count(start)
+            self._count(start)
 
     def call_blocking(self, append: Callable[[], None]) -> None:
         """The same for a thread."""
         while (start := time.perf_counter()) < self._until:
             append()
-            self.count(start)
+            with self._lock:
+                self._count(start)
 
-    def count(self, start: float) -> None:
+    def _count(self, start: float) -> None:
         end = time.perf_counter()
         self.appended += 1
         if self._from <= end < self._until:

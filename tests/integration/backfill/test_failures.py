@@ -71,6 +71,14 @@ async def segments(pool: Pool, collection_id: UUID) -> dict[int, list[RecordedEv
     return {row["segment_number"]: await read_stream(pool, stream_of("segment", row["segment_id"])) for row in rows}
 
 
+async def errors(pool: Pool, collection_id: UUID) -> list[str]:
+    """What went wrong, for a failing test's message."""
+    rows = await pool.fetch(
+        "SELECT error FROM report_data_weeks WHERE collection_id = $1 AND error IS NOT NULL", collection_id
+    )
+    return [row["error"] for row in rows]
+
+
 def count(events: list[RecordedEvent], kind: str) -> int:
     return sum(event.event_type == kind for event in events)
 
@@ -125,7 +133,7 @@ async def test_server_errors_that_acted_never_lead_to_a_second_execution(
     sandbox.sandbox.faults.set(Faults(error_rate=0.25, errors_act=True, expire_tokens_every=7))
     collection = await seed.collection(DAYS, max_attempts=50)
     end = await finished(seed.pool, collection, seconds=60)
-    assert (end.backfill_status, end.rows) == ("completed", DAYS)  # type: ignore[attr-defined]
+    assert (end.backfill_status, end.rows) == ("completed", DAYS), await errors(seed.pool, collection)  # type: ignore[attr-defined]
     assert sandbox.sandbox.stats.report(sandbox.sandbox.executions.values())["duplicates"] == 0
 
 
@@ -133,7 +141,7 @@ async def test_every_answer_may_be_lost_at_any_call(seed: Seed, sandbox: Running
     sandbox.sandbox.faults.set(Faults(drop_every_any=4))
     collection = await seed.collection(DAYS, max_attempts=50)
     end = await finished(seed.pool, collection, seconds=60)
-    assert (end.backfill_status, end.rows) == ("completed", DAYS)  # type: ignore[attr-defined]
+    assert (end.backfill_status, end.rows) == ("completed", DAYS), await errors(seed.pool, collection)  # type: ignore[attr-defined]
     assert sandbox.sandbox.stats.report(sandbox.sandbox.executions.values())["duplicates"] == 0
 
 

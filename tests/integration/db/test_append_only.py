@@ -149,9 +149,10 @@ async def test_what_is_planted_in_front_of_the_log_does_not_divert_an_append(dat
         CREATE TEMPORARY TABLE report_builder_audit (LIKE public.report_builder_audit);
         CREATE TEMPORARY TABLE append_lock (one boolean);
         CREATE TEMPORARY TABLE idempotency_keys (LIKE public.idempotency_keys);
-        CREATE FUNCTION pg_temp.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT '1999-01-01' $$;
-        CREATE FUNCTION pg_temp.greatest_of() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;
-        CREATE FUNCTION pg_temp.array_fill(bigint, int[]) RETURNS bigint[] LANGUAGE sql AS $$ SELECT '{7}' $$;
+        CREATE FUNCTION pg_temp.clock_timestamp() RETURNS timestamptz
+          LANGUAGE sql AS $$ SELECT '1999-01-01'::timestamptz $$;
+        CREATE FUNCTION pg_temp.array_fill(bigint, int[]) RETURNS bigint[]
+          LANGUAGE sql AS $$ SELECT '{7}'::bigint[] $$;
         SET search_path = pg_temp, public, pg_catalog;
         """
     )

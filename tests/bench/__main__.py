@@ -1,0 +1,95 @@
+"""`python -m tests.bench [--quick] [--json]`: how many single events a second become durable, ours beside others.
+
+All run on the same embedded server, each round in a database of its own, one after the other and in another
+order each round. Exit code 1 if a target is missed or a contender has recorded anything wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import asyncpg
+import msgspec
+import uvloop
+
+from tests.bench import library, pgbench, pool, writer
+from tests.bench.measuring import CALLERS, Load, Result, WrongRows
+from tests.bench.report import OURS, Report, report_of, table
+from tests.postgres import Database, Server, start_server
+
+Measure = Callable[[Database, Load], Awaitable[Result]]
+
+CONTENDERS: dict[str, Measure] = {
+    OURS: writer.measure,
+    f"pgbench, {pgbench.CLIENTS} clients, same row": pgbench.measure,
+    f"asyncpg pool, {CALLERS} callers, same row": pool.measure,
+    "eventsourcing, ordered log": library.measure,
+    "eventsourcing, streams alone": library.measure_unordered,
+}
+TARGETS: dict[str, float | None] = dict(zip(CONTENDERS, (None, 1.5, 3.0, 25.0, None), strict=True))
+
+
+class NotDurable(Exception):
+    """The server, or a role on it, answers before the commit is on disk."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="3 rounds of 2 s each instead of 5 of 4 s")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON instead of a table")
+    options = parser.parse_args()
+    rounds, load = (3, Load(1, 2)) if options.quick else (5, Load(2, 4))
+    # Not in a private folder: as root the server runs as another user, who must be able to pass through.
+    folder = Path(tempfile.mkdtemp(prefix="report-builder-bench-", dir="/var/tmp"))
+    try:
+        pgbench.find_pgbench()
+        server, postgres = start_server(folder / "data")
+        try:
+            report = uvloop.run(run(server, rounds, load))
+        finally:
+            asyncio.run(postgres.stop())
+    except (NotDurable, WrongRows, pgbench.PgbenchMissing, pgbench.PgbenchFailed) as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(msgspec.json.format(msgspec.json.encode(report)).decode() if options.json else table(report))
+    return 1 if report.missed else 0
+
+
+async def run(server: Server, rounds: int, load: Load) -> Report:
+    """Says on standard error what it is doing."""
+    results: dict[str, list[Result]] = {name: [] for name in CONTENDERS}
+    names = list(CONTENDERS)
+    for number in range(rounds):
+        async with server.fresh_database() as database:
+            await require_durability(database.admin_url)
+            await require_durability(database.service_url)
+            for name in names:
+                await server.run("CHECKPOINT")  # so that nobody pays for another's pages
+                result = await CONTENDERS[name](database, load)
+                results[name].append(result)
+                print(f"round {number + 1}/{rounds}  {name}: {result.rate:,.0f}/s", file=sys.stderr, flush=True)
+        names = names[1:] + names[:1]
+    return report_of(results, TARGETS, load.measured)
+
+
+async def require_durability(url: str) -> None:
+    """Raises NotDurable unless a commit waits for the disk."""
+    connection = await asyncpg.connect(url)
+    try:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            if (value := await connection.fetchval(f"SHOW {setting}")) != "on":
+                raise NotDurable(f"{setting} is {value}: these figures would say nothing about durable appends")
+    finally:
+        await connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Each hot query uses the index that is there for it, on tables of the size of a busy year."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from events.envelope import new_id
+from events.reader import COLUMNS
+from tests.postgres import Database, Server
+
+COLLECTIONS, SEGMENTS_EACH = 1000, 100
+
+# A thousand collections of a hundred weeks, five of them unfinished; a log of as many events; schedules.
+FILL = f"""
+INSERT INTO amc_instances
+SELECT 'amc' || n, 'team-' || n % 20, 'Instance', 'E', 'M', 'UTC', 10, 425, 1, now(), now()
+  FROM generate_series(0, 19) n;
+INSERT INTO report_data_collections
+SELECT md5('c' || n)::uuid, 'team-' || n % 20, md5('u' || n % 50)::uuid, NULL, 'w1', 'amc' || n % 20, 'History', 'bulk',
+       json_build_object('type', 'relative', 'unit', 'weeks', 'value', n % 400)::jsonb,
+       json_build_object('type', 'weekly', 'week_start', 1, 'parallel_limit', n % 400 + 1)::jsonb, 'UTC', '2025-01-06',
+       '2023-01-02', '2025-01-05', 10, true, 5,
+       CASE WHEN n < 5 THEN 'in_progress' ELSE 'completed' END::backfill_status_enum, {SEGMENTS_EACH},
+       0, 0, CASE WHEN n < 5 THEN 50 ELSE {SEGMENTS_EACH} END, 0, 0, 0, 0, 1, now() - n * interval '1 hour', now(),
+       CASE WHEN n < 5 THEN NULL ELSE now() END, now()
+  FROM generate_series(0, {COLLECTIONS - 1}) n;
+INSERT INTO report_data_weeks
+SELECT md5('s' || n || ' ' || k)::uuid, md5('c' || n)::uuid, k, date '2023-01-02' + 7 * (k - 1),
+       date '2023-01-08' + 7 * (k - 1),
+       CASE WHEN n < 5 AND k > 50 THEN 'pending' ELSE 'completed' END::segment_status_enum, 1, 'e', 7, 70, 'c', NULL,
+       NULL, 0, now(), now(), now(), now(), now()
+  FROM generate_series(0, {COLLECTIONS - 1}) n, generate_series(1, {SEGMENTS_EACH}) k;
+INSERT INTO workflow_schedules
+SELECT md5('h' || n)::uuid, 'team-' || n % 20, NULL, NULL, 'w1', 'amc1', 'Weekly',
+       json_build_object('frequency', 'weekly', 'time', '09:00', 'daysOfWeek', ARRAY[n % 7 + 1], 'dayOfMonth', n % 500)::jsonb,
+       '{{"type": "relative"}}', 'UTC', CASE WHEN n % 100 = 0 THEN 'active' ELSE 'ended' END,
+       CASE WHEN n % 10 = 0 THEN 'completed'::backfill_status_enum END,
+       CASE WHEN n % 10 = 0 THEN md5('c' || n / 10)::uuid END,
+       now() + n * interval '1 minute', now(), 1, 1, now(), now()
+  FROM generate_series(0, 4999) n;
+INSERT INTO report_builder_audit
+SELECT n, md5('e' || n)::uuid, 'report-' || n % 20000, n / 20000 + 1, 'report.created', 1,
+       'team-' || n % 20, md5('u' || n % 1000)::uuid, 'w1', NULL, '{{}}', '{{}}', now()
+  FROM generate_series(1, {COLLECTIONS * SEGMENTS_EACH}) n;
+INSERT INTO idempotency_keys
+SELECT 'key-' || n, '', 200, '{{}}', n, n, now() - n * interval '1 minute' FROM generate_series(1, 20000) n;
+INSERT INTO workflows
+SELECT 'w' || n, 'team-' || n % 500, NULL, 'Reach', 'SELECT 1', '[]', 1, now(), now() FROM generate_series(1, 5000) n;
+INSERT INTO segment_leases
+SELECT md5('l' || n)::uuid, md5('c' || n)::uuid, 'team-1', NULL, 'w1', 'amc1', 'bulk', 1, 'poll', 1, true,
+       now() + n * interval '1 second' FROM generate_series(1, 3000) n;
+"""
+FREE_SLOTS = 4 * 9  # instance amc1 is full, and one slot of each is not for bulk work
+
+COLLECTION, USER, STREAM = "md5('c7')::uuid", "md5('u7')::uuid", "'report-7'"
+
+QUERIES: list[tuple[str, str]] = [
+    (
+        "report_data_weeks_date_range_idx",
+        f"SELECT * FROM report_data_weeks WHERE collection_id = {COLLECTION}"
+        " AND week_start >= '2024-01-01' AND week_end < '2024-02-01' ORDER BY week_start",
+    ),
+    (
+        "report_data_weeks_progress_idx",
+        f"SELECT status, count(*) FROM report_data_weeks WHERE collection_id = {COLLECTION} GROUP BY status",
+    ),
+    (
+        "report_data_weeks_dispatchable_idx",
+        f"SELECT segment_id FROM report_data_weeks WHERE collection_id = {COLLECTION}"
+        " AND (status = 'pending' OR (status = 'waiting' AND retry_at <= clock_timestamp()))"
+        " ORDER BY week_start LIMIT 10",
+    ),
+    (
+        "report_data_collections_lookback_config_idx",
+        """SELECT * FROM report_data_collections WHERE lookback_config @> '{"type": "relative", "value": 52}'""",
+    ),
+    (
+        "report_data_collections_segmentation_config_idx",
+        """SELECT * FROM report_data_collections WHERE segmentation_config @> '{"parallel_limit": 7}'""",
+    ),
+    (
+        "report_data_collections_status_idx",
+        "SELECT * FROM report_data_collections WHERE team_id = 'team-3' AND backfill_status = 'in_progress'"
+        " ORDER BY created_at DESC LIMIT 50",
+    ),
+    (
+        "report_data_collections_user_idx",
+        f"SELECT * FROM report_data_collections WHERE user_id = {USER} ORDER BY created_at DESC LIMIT 20",
+    ),
+    (
+        "report_data_collections_unfinished_idx",
+        "SELECT collection_id FROM report_data_collections WHERE finished_at IS NULL ORDER BY created_at",
+    ),
+    (
+        "workflow_schedules_schedule_config_idx",
+        """SELECT * FROM workflow_schedules WHERE schedule_config @> '{"frequency": "weekly", "dayOfMonth": 7}'""",
+    ),
+    (
+        "workflow_schedules_backfill_status_idx",
+        "SELECT * FROM workflow_schedules WHERE backfill_status = 'in_progress'",
+    ),
+    (
+        "workflow_schedules_backfill_collection_idx",
+        f"SELECT * FROM workflow_schedules WHERE backfill_collection_id = {COLLECTION}",
+    ),
+    ("workflow_schedules_team_idx", "SELECT * FROM workflow_schedules WHERE team_id = 'team-0' AND status = 'paused'"),
+    (
+        "workflow_schedules_due_idx",
+        "SELECT * FROM workflow_schedules WHERE status = 'active' AND next_run_at <= now() ORDER BY next_run_at LIMIT 50",
+    ),
+    ("workflows_team_idx", "SELECT * FROM workflows WHERE team_id = 'team-7' ORDER BY workflow_id LIMIT 50"),
+    ("segment_leases_lease_until_idx", "SELECT * FROM segment_leases WHERE lease_until < now() ORDER BY lease_until"),
+    (
+        "report_builder_audit_pkey",
+        f"SELECT {COLUMNS} FROM report_builder_audit WHERE position > 5000 ORDER BY position LIMIT 500",
+    ),
+    ("report_builder_audit_pkey", "SELECT coalesce(max(position), 0) FROM report_builder_audit"),
+    (
+        "report_builder_audit_stream_version_key",
+        f"SELECT {COLUMNS} FROM report_builder_audit WHERE stream = {STREAM} ORDER BY stream_version",
+    ),
+    (
+        "report_builder_audit_user_activity_idx",
+        f"SELECT * FROM report_builder_activity WHERE user_id = {USER} ORDER BY position DESC LIMIT 50",
+    ),
+    ("report_builder_audit_id_key", "SELECT position FROM report_builder_audit WHERE id = md5('e7')::uuid"),
+    ("idempotency_keys_created_at_idx", "SELECT key FROM idempotency_keys WHERE created_at < now() - interval '13 days'"),
+]
+
+
+@pytest.fixture(scope="module")
+def busy(postgres_server: Server) -> Iterator[Database]:
+    with asyncio.Runner() as runner:
+        fresh = postgres_server.fresh_database()
+        database = runner.run(fresh.__aenter__())
+        runner.run(_fill(database))
+        yield database
+        runner.run(fresh.__aexit__(None, None, None))
+
+
+async def _fill(database: Database) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    await admin.execute(f"SET session_replication_role = replica; {FILL}")
+    await admin.execute("VACUUM ANALYZE")  # visibility, so that an index alone can answer
+    await admin.close()
+
+
+@pytest.fixture
+async def service(busy: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
+    connection = await asyncpg.connect(busy.service_url)
+    yield connection
+    await connection.close()
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+@pytest.mark.parametrize(("index", "query"), QUERIES)
+async def test_a_hot_query_uses_its_index(service: asyncpg.Connection[Any], index: str, query: str) -> None:
+    (explained,) = json.loads(await service.fetchval(f"EXPLAIN (FORMAT JSON) {query}"))
+    plan = list(nodes(explained["Plan"]))
+    assert index in {node.get("Index Name") for node in plan}, explained
+    assert not [node for node in plan if node["Node Type"] == "Seq Scan"]
+
+
+async def test_every_index_has_its_query_here(service: asyncpg.Connection[Any]) -> None:
+    rows = await service.fetch(
+        "SELECT indexrelid::regclass::text AS name FROM pg_index JOIN pg_class ON pg_class.oid = indrelid"
+        " WHERE relnamespace = 'public'::regnamespace AND NOT indisunique"
+    )
+    assert {row["name"] for row in rows} <= {index for index, _ in QUERIES}
+
+
+async def test_the_log_has_four_indexes_and_no_more(service: asyncpg.Connection[Any]) -> None:
+    count = "SELECT count(*) FROM pg_index WHERE indrelid = 'report_builder_audit'::regclass"
+    assert await service.fetchval(count) == 4
+
+
+SCANS = """
+SELECT i.idx_scan AS dispatchable, t.seq_scan AS whole_table
+  FROM pg_stat_user_indexes i JOIN pg_stat_user_tables t USING (relid)
+ WHERE i.indexrelname = 'report_data_weeks_dispatchable_idx'
+"""
+
+
+async def test_admission_looks_at_what_may_be_dispatched_alone(service: asyncpg.Connection[Any]) -> None:
+    await service.execute("SELECT pg_stat_force_next_flush()")
+    before = await service.fetchrow(SCANS)
+    async with service.transaction():
+        admitted = await service.fetch("SELECT * FROM admit_segments($1, 60)", [new_id() for _ in range(64)])
+    assert len(admitted) == FREE_SLOTS
+    await service.execute("SELECT pg_stat_force_next_flush()")
+    after = await service.fetchrow(SCANS)
+    assert before is not None
+    assert after is not None
+    assert after["dispatchable"] > before["dispatchable"]
+    assert after["whole_table"] == before["whole_table"]
