@@ -108,13 +108,15 @@ def batch_arguments(batch: Sequence[EncodedRequest]) -> list[list[Any] | None]:
     """The flat arrays of `append_events` for these requests, in its order of arguments."""
     keys: list[IdempotencyKey | None] = []
     writes: list[tuple[int, str, int | None]] = []
+    event_writes: list[int] = []
     events: list[tuple[Any, ...]] = []
     for number, encoded in enumerate(batch, 1):
         keys.append(encoded.request.key)
         for write, rows in zip(encoded.request.writes, encoded.events, strict=True):
             expected = write.expected
             writes.append((number, write.stream, _EXPECTED[expected] if isinstance(expected, str) else expected))
-            events += [(len(writes), *row) for row in rows]
+            event_writes += [len(writes)] * len(rows)
+            events += rows
     # Without any key three arrays are left out: what asyncpg spends on each element adds up.
     keyed = any(keys)
     return [
@@ -123,6 +125,7 @@ def batch_arguments(batch: Sequence[EncodedRequest]) -> list[list[Any] | None]:
         [key and key.status for key in keys] if keyed else None,
         [key and key.answer for key in keys] if keyed else None,
         *(list(column) for column in zip(*writes, strict=True)),
+        event_writes,
         *(list(column) for column in zip(*events, strict=True)),
     ]
 

@@ -19,7 +19,7 @@ from events.envelope import NewEvent, new_id, stream_of
 from events.reader import read_stream
 from events.types.instance import InstanceAdded
 from events.types.workflow import DeclaredParameter, WorkflowCreated
-from events.validation import Body, Problem
+from events.validation import INVALID, Body, Problem
 from service.auth.caller import Caller, caller_of
 from service.commands import Commands, Decision, json_response
 from service.data_collections.routes import wait_position
@@ -53,7 +53,8 @@ class CreateWorkflow(Body, frozen=True, kw_only=True):
                 yield Problem(
                     "/sql_query", f"holds {{{{{found}}}}}; write CUSTOM_PARAMETER('{found}') in its place"
                 )
-        names = [p.name for p in given.get("parameters", ()) if isinstance(p, DeclaredParameter)]
+        declared = given.get("parameters", ())
+        names = [parameter.name for parameter in declared] if declared is not INVALID else []
         for index, name in enumerate(names):
             if not name or name in names[:index]:
                 problem = f"declares {name} a second time; remove it" if name else "is empty; give the SQL's name"

@@ -68,7 +68,7 @@ def _limits(least: Any, most: Any) -> str:
         return "" if least is None else f" ≥ {least}"
     if most == 2**31 - 1:
         return f" ≥ {least}"
-    return f" {least or 0}…{most}"
+    return f" ≤ {most}" if least is None else f" {least}…{most}"
 
 
 def fields_in_words(struct: type[msgspec.Struct]) -> list[tuple[str, str]]:
@@ -141,7 +141,8 @@ def test_every_field_of_an_object_is_documented_with_its_type_and_default(name: 
 
 
 def test_no_object_is_documented_that_does_not_exist() -> None:
-    assert {heading for heading in CONTRACT if re.fullmatch(r"([A-Z][a-z]+){2,}", heading)} <= set(objects())
+    documented = {heading for heading in CONTRACT if re.fullmatch(r"([A-Z][a-z]+){2,}", heading)}
+    assert documented - {"CloudEvents"} <= set(objects())
 
 
 def test_the_envelope_is_documented() -> None:

@@ -91,14 +91,8 @@ def test_a_body_that_is_not_of_its_type_is_an_error_and_not_an_event() -> None:
 
 def test_each_type_is_named_after_its_stream_in_the_past_tense() -> None:
     streams = "report|collection|segment|schedule|team|instance|workflow|log"
-    for name, entry in REGISTRY.items():
+    for name in REGISTRY:
         assert re.fullmatch(rf"({streams})\.[a-z]+(_[a-z]+)*", name)
-        assert event_type_of_struct(entry.struct) == name
-
-
-def event_type_of_struct(struct: type[msgspec.Struct]) -> str:
-    """The registered name of a struct, as an append finds it, without having to make a valid one."""
-    return event_type_of(struct.__new__(struct)).name
 
 
 def test_a_struct_that_is_no_event_cannot_be_appended() -> None:
