@@ -61,7 +61,7 @@ def create_app(
             *workflow_routes(pool, commands),
             *collection_routes(pool),
             *result_routes(pool, store),
-            *stream_routes(feed, stopping),
+            *stream_routes(pool, feed, stopping),
         ],
         middleware=[Middleware(LimitBody)],
         exception_handlers=EXCEPTION_HANDLERS,

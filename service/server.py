@@ -8,7 +8,10 @@ import socket
 from collections.abc import AsyncIterator, Generator
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+HANG_UP = "report_builder.hang_up"
+"""The extension of a request's scope that cuts its connection at once, with all that waits to be sent."""
 
 
 @contextlib.asynccontextmanager
@@ -34,6 +37,7 @@ async def serving(app: ASGIApp, host: str, port: int, *, grace: float) -> AsyncI
             timeout_graceful_shutdown=max(1, round(grace)),
         )
         server = _Server(config)
+        server.config.app = _with_hang_up(app, server)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not task.done():
             await asyncio.sleep(0.002)
@@ -43,6 +47,20 @@ async def serving(app: ASGIApp, host: str, port: int, *, grace: float) -> AsyncI
         finally:
             server.should_exit = True
             await task
+
+
+def _with_hang_up(app: ASGIApp, server: uvicorn.Server) -> ASGIApp:
+    """Gives each request the means to cut its own connection, which ASGI has none for."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        def hang_up() -> None:
+            for connection in list(server.server_state.connections):
+                if connection.client == scope.get("client"):
+                    connection.transport.abort()
+
+        await app({**scope, "extensions": {**scope.get("extensions", {}), HANG_UP: hang_up}}, receive, send)
+
+    return wrapped
 
 
 class _Server(uvicorn.Server):

@@ -92,7 +92,7 @@ def collection(segments: int, *, name: str = "History") -> CollectionCreated:
         timezone="America/New_York",
         as_of=FIRST_DAY + timedelta(days=7 * segments),
         window_start=FIRST_DAY,
-        window_end=FIRST_DAY + timedelta(days=7 * segments - 1),
+        window_end=FIRST_DAY + timedelta(days=max(7 * segments - 1, 0)),
         lookback_config=RelativeLookback(value=max(segments, 1), unit="weeks"),
         segmentation_config=SegmentationConfig(type="weekly"),
         segments=planned,

@@ -12,12 +12,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from db.pool import Pool
 from events.envelope import RecordedEvent
 from events.feed import BATCH, Feed
+from events.reader import read_after
 from service.auth.caller import caller_of
 from service.commands import json_response
 from service.data_collections.routes import int_parameter
 from service.problems import Refused
+from service.server import HANG_UP
 from service.stream.cloudevents import cloud_event
 
 log = structlog.get_logger()
@@ -38,8 +41,8 @@ CHECKPOINT_EVERY = 1000
 SEND_TIMEOUT = 30.0
 
 
-def stream_routes(feed: Feed, stopping: asyncio.Event) -> list[Route]:
-    """The routes over the feed; live streams end when `stopping` is set."""
+def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Route]:
+    """The routes over the log, as `pool` and `feed` show it; live streams end when `stopping` is set."""
 
     async def page(request: Request) -> Response:
         after = int_parameter(request, "after", 0, 0, LAST_POSITION)
@@ -48,7 +51,8 @@ def stream_routes(feed: Feed, stopping: asyncio.Event) -> list[Route]:
         found: list[RecordedEvent] = []
         position, more = after, True
         while more and len(found) < limit and position - after < MAX_LOOKED_AT:
-            events = await feed.read(position)
+            # The feed may be a moment behind the table; whoever has just written finds it here all the same.
+            events = await feed.read(position) or await read_after(pool, position, BATCH)
             more = bool(events)
             for event in events:
                 position = event.position
@@ -93,6 +97,9 @@ class LiveResponse(StreamingResponse):
             await super().__call__(scope, receive, send_in_time)
         except TimeoutError:
             log.info("reader_cut_off", seconds=SEND_TIMEOUT)
+            scope["extensions"][HANG_UP]()
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
 
 def _start_of(request: Request) -> int:
