@@ -38,7 +38,7 @@ def stream_of(category: Category, id: UUID | str) -> str:
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
     """How an event came about. `correlation_id` names the whole undertaking (a report, a collection);
-    `causation_id` the event or request that led to this one; `trace_id` the W3C trace."""
+    `causation_id` the event, or the entity, that led to this one; `trace_id` the W3C trace."""
 
     correlation_id: str | None = None
     causation_id: str | None = None

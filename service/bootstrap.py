@@ -87,6 +87,11 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             "without REPORT_BUILDER_AMQP_URL the broker is in memory, so that the roles worker and admission"
             " must run in one process"
         )
+    if settings.lease_margin <= settings.amc_timeout:
+        raise SettingsError(
+            f"REPORT_BUILDER_LEASE_MARGIN is {settings.lease_margin:g} s and must be longer than"
+            f" REPORT_BUILDER_AMC_TIMEOUT, {settings.amc_timeout:g} s: a call must not outlast its lease"
+        )
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(database_url(settings))
         pool = await open_pool(url, size=settings.database_pool_size)
@@ -111,7 +116,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
 
         broker = None
         if "admission" in roles or "worker" in roles:
-            broker = create_broker(settings.amqp_url)
+            broker = create_broker(settings.amqp_url, prefix=settings.amqp_prefix)
             await broker.start()
             stack.push_async_callback(broker.close)
             if "worker" in roles:

@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Broker
     amqp_url: str | None = None
     """RabbitMQ 3.10 or newer. Absent: the memory broker, for one process."""
+    amqp_prefix: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=100)] = "report_builder"
+    """Begins every queue's name, so that two deployments can share a broker."""
     worker_concurrency: Count = 16
     """Deliveries that one worker process works on at once."""
 
@@ -101,7 +103,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in fields:
-            raise SettingsError(f"{variable} is not a setting; see the list in service/settings.py")
+            raise SettingsError(f"{variable} is not a setting; see the list in docs/settings.md")
         if value == "":
             continue
         parsed: object = value

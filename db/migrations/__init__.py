@@ -188,7 +188,7 @@ async def _refresh(connection: OwnConnection, migration: Migration, digest: str)
     if digest != migration.digest:
         raise MigrationError(
             f"{migration.number:04}_{migration.name} was edited after it was applied here; "
-            "put it back and write the change as a new migration"
+            "put it back and write the change as a new migration; of a demo, delete the data folder"
         )
     rows = await connection.fetch(
         "SELECT name, digest FROM schema_objects WHERE name = ANY ($1)", list(migration.objects)

@@ -27,7 +27,7 @@ class PlannedSegment(msgspec.Struct, frozen=True):
 class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
     """All that its segments need to run, as it stood when it was set to work: later edits do not reach it.
 
-    `lookback_config` and `segmentation_config` are null for a single window given as it is.
+    `segmentation_config` is null where the window is one segment.
     """
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -92,7 +92,7 @@ class Turn:
         if claim is not None:
             instance = self.order.instance.instance_id
             key = IdempotencyKey(
-                f"amc-execution\n{instance}\n{claim}", self.segment_id.bytes + bytes([self.segment.attempt])
+                f"amc-execution\n{instance}\n{claim}", self.segment_id.bytes + self.segment.attempt.to_bytes(4, "big")
             )
         write = Write(stream_of("segment", self.segment_id), self.segment.version, (event,))
         appended = await self.tools.writer.append(AppendRequest((write,), key))
@@ -117,7 +117,7 @@ class Turn:
         if delay is None:
             await self.record(Failed(self.collection_id, attempt, kind, error))
         else:
-            retry_at = datetime.now(UTC) + timedelta(seconds=delay)
+            retry_at = await self.database_time() + timedelta(seconds=delay)
             await self.record(RetryScheduled(self.collection_id, attempt, kind, error, retry_at))
 
     async def database_time(self) -> datetime:

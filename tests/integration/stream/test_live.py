@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -89,6 +90,7 @@ def tasks() -> int:
 async def test_a_reader_catches_up_and_then_hears_live(api: Service) -> None:
     for _ in range(3):
         await api.report()
+    await api.program.feed.wait_beyond(2)
     async with reading(api) as reader:
         frames = await reader.until("caught-up")
         assert [frame.id for frame in frames] == [1, 2, 3, None]
@@ -166,6 +168,7 @@ async def test_two_readers_get_the_same_and_filters_tell_how_far_they_are(api: S
 async def test_a_quiet_filter_that_catches_up_gets_a_checkpoint_to_resume_from(api: Service) -> None:
     for _ in range(4):
         await api.report()
+    await api.program.feed.wait_beyond(3)
     async with reading(api, "?stream=report-nobody") as reader:
         frames = await reader.until("caught-up")
     assert [(frame.event, frame.id) for frame in frames] == [("checkpoint", 4), ("caught-up", None)]
@@ -193,21 +196,27 @@ async def test_a_reader_that_goes_away_leaves_no_task_behind(api: Service) -> No
             await asyncio.sleep(0.02)
 
 
-async def test_a_reader_that_takes_nothing_is_cut_off(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_that_takes_nothing_is_cut_off(
+    api: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("service.stream.routes.SEND_TIMEOUT", 0.2)
     sql = "SELECT " + "x" * 90_000
     for number in range(60):
         await api.done("/api/workflows", {"name": f"W{number}", "sql_query": sql})
     before = tasks()
     host, port = str(api.program.api_url).removeprefix("http://").split(":")
-    _, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
     writer.write(b"GET /api/events/stream HTTP/1.1\r\nHost: x\r\n\r\n")
     await asyncio.sleep(0.1)
     assert tasks() > before
     async with asyncio.timeout(5):
         while tasks() > before:
             await asyncio.sleep(0.02)
+    with pytest.raises(ConnectionError):
+        while await reader.read(1_000_000):
+            pass
     writer.close()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_a_head_request_has_no_stream(api: Service) -> None:

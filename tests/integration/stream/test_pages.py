@@ -46,7 +46,7 @@ async def test_filters_by_type_stream_and_workflow(api: Service) -> None:
     assert {event["type"] for event in found} == {"report.created", "workflow.created"}
     found = await everything(api, f"&workflow={workflow}")
     assert {event["workflowid"] for event in found} == {workflow}
-    assert [event["type"] for event in found][0] == "workflow.created"
+    assert found[0]["type"] == "workflow.created"
     assert await everything(api, f"&workflow={workflow}&type=report.created") == []
     assert review["digest"] in {event["data"].get("digest") for event in await everything(api)}
 
