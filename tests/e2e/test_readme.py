@@ -24,6 +24,8 @@ from tests.deployment import ROOT, free_port
 from tests.postgres import Server
 from tests.rabbitmq import shared_url
 
+pytestmark = pytest.mark.curl
+
 README = (ROOT / "README.md").read_text("utf-8")
 COLUMNS = ["segment_start", "segment_end", "segment_version", "event_date", "impressions", "clicks"]
 DAYS = 8 * 7
