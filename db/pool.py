@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -13,6 +14,17 @@ if TYPE_CHECKING:  # asyncpg's classes take a type only in its stubs
 else:
     Pool = asyncpg.Pool
     OwnConnection = Connection = asyncpg.Connection
+
+
+# What a statement may raise while the database goes away and comes back; for loops that try again.
+DATABASE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # A backend that ends in the middle of an answer can leave asyncpg's own state machine between two states.
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 class DatabaseRefused(Exception):
@@ -37,6 +49,17 @@ async def open_pool(url: str, *, size: int = 10, name: str = "report-builder") -
             "timezone": "UTC",
         },
     )
+
+
+def end_if_cancelled(error: Exception) -> None:
+    """For loops that outlive a lost connection: where the task was cancelled, ends it instead of going on.
+
+    A pool that takes back a dead connection raises its own error, and the CancelledError that was on its way
+    is gone; a loop that caught the one would never hear of the other.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 # What a role could change the log by, besides the rights that `migrate` gives; the first that holds is named.

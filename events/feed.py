@@ -11,10 +11,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-import asyncpg
 import structlog
 
-from db.pool import Pool
+from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
 from events.reader import LogDamaged, read_after, read_head
 
@@ -92,7 +91,8 @@ class Feed:
             self._hint.clear()  # before the look, so that a hint during it leads to another
             try:
                 events = await read_after(self._pool, self._head, BATCH)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
+                end_if_cancelled(error)
                 log.warning("feed_waits_for_database", error=type(error).__name__)
                 await asyncio.sleep(POLL_INTERVAL)
                 continue
@@ -120,7 +120,8 @@ class Feed:
             self._untold.clear()
             try:
                 await self._pool.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self._to_notify))
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
+                end_if_cancelled(error)
                 log.warning("notification_lost", error=type(error).__name__)  # the others poll every second
 
     async def _listen(self) -> None:
@@ -133,7 +134,8 @@ class Feed:
                             await asyncio.sleep(POLL_INTERVAL)
                     finally:
                         await connection.remove_listener(CHANNEL, self._heard)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
+                end_if_cancelled(error)
                 log.warning("feed_listens_again", error=type(error).__name__)
             await asyncio.sleep(POLL_INTERVAL)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from db.pool import Connection, Pool
+from db.pool import Connection, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
 from events.feed import Feed
 from events.reader import read_after
@@ -81,9 +81,8 @@ class Projector:
             try:
                 position, applied = await project_batch(self._pool)
                 self.stopped_by = None
-            except asyncio.CancelledError:
-                raise
             except Exception as error:
+                end_if_cancelled(error)
                 self.stopped_by = f"{type(error).__name__}: {error}"
                 log.exception("projection_stopped", projection=NAME)
                 await asyncio.sleep(RETRY_AFTER)

@@ -1,7 +1,6 @@
 """`report-builder demo`: the whole service on embedded parts, and a sample backfill through its own API.
 
-Nothing here reaches into the service: the demo is a client like any other. An unfinished backfill of an
-earlier run is gone on with.
+The backfill is a client's like any other's. One that an earlier run did not finish is gone on with.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from rich.table import Table
 from service.amc.sandbox.options import SandboxOptions, TableFile
 from service.amc.sandbox.server import RunningSandbox, running_sandbox
 from service.bootstrap import running
+from service.results.tables import sql_text, tables
 from service.settings import PREFIX, Settings
 
 INSTANCE_ID = "amcsandbox1"
@@ -209,9 +209,9 @@ def _sample_of(options: DemoOptions) -> Sample:
     if options.data is None:
         return Sample("Sponsored ads by campaign and day", SAMPLE_SQL, ("impressions", "clicks", "spend"))
     # Opened by its name, so that DuckDB chooses the reader (CSV, gzipped or not, or Parquet).
-    with duckdb.connect() as database:
+    with tables() as database:
         try:
-            database.execute(f"CREATE VIEW data AS SELECT * FROM {_sql_text(str(options.data))}")  # noqa: S608
+            database.execute(f"CREATE TEMPORARY VIEW data AS SELECT * FROM {sql_text(str(options.data))}")  # noqa: S608
             kinds = {row[0]: str(row[1]) for row in database.execute("DESCRIBE data").fetchall()}
         except duckdb.Error as error:
             raise DemoFailed(f"{options.data} cannot be read: {str(error).splitlines()[0]}") from None
@@ -240,10 +240,6 @@ def _sample_of(options: DemoOptions) -> Sample:
         lookback_config={"type": "custom", "startDate": start.isoformat(), "endDate": end.isoformat()},
         table=TableFile(name=table, path=options.data, date_column=day),
     )
-
-
-def _sql_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _shifted(first: date, last: date, yesterday: date) -> tuple[date, date]:

@@ -25,7 +25,10 @@ async def serving(app: ASGIApp, host: str, port: int, *, grace: float) -> AsyncI
     # answers back for 40 ms.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise OSError(error.errno, f"cannot listen on {host}, port {port}: {error.strerror}") from None
         listener.listen(1024)
         config = uvicorn.Config(
             app,
@@ -55,7 +58,7 @@ def _with_hang_up(app: ASGIApp, server: uvicorn.Server) -> ASGIApp:
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         def hang_up() -> None:
             for connection in list(server.server_state.connections):
-                if connection.client == scope.get("client"):
+                if getattr(connection, "client", None) == scope.get("client") and connection.transport:
                     connection.transport.abort()
 
         await app({**scope, "extensions": {**scope.get("extensions", {}), HANG_UP: hang_up}}, receive, send)

@@ -19,7 +19,8 @@ from service.amc.sandbox.options import SandboxOptions, TableFile
 from service.amc.sandbox.server import RunningSandbox, running_sandbox
 from service.bootstrap import ROLES, Program, Role, running
 from service.settings import Settings
-from tests.deployment import INSTANCE_ID, write_numbers
+from tests.deployment import INSTANCE_ID as INSTANCE_ID
+from tests.deployment import write_numbers
 from tests.postgres import Database, Server
 
 DAYS = 60

@@ -55,7 +55,7 @@ _TABLE = """
   SELECT segment.* EXCLUDE (segment_file), result.* EXCLUDE (result_file, file_row_number)
     FROM read_parquet($files, union_by_name => true, filename => 'result_file', file_row_number => true) AS result
     JOIN segment ON segment_file = result_file
-   ORDER BY segment_start, file_row_number
+   ORDER BY segment.segment_start, result.file_row_number
 """
 _NOTHING = (
     "SELECT NULL::DATE AS segment_start, NULL::DATE AS segment_end, NULL::INTEGER AS segment_version LIMIT 0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 import structlog
@@ -77,7 +77,7 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Route
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(media_type="text/event-stream", headers=headers)
-        return LiveResponse(frames, media_type="text/event-stream", headers=headers)
+        return LiveResponse(frames, headers)
 
     return [
         Route("/api/events", page, methods=["GET"]),
@@ -87,6 +87,10 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Route
 
 class LiveResponse(StreamingResponse):
     """A response without end, whose every send must be taken within SEND_TIMEOUT seconds."""
+
+    def __init__(self, frames: AsyncGenerator[bytes], headers: dict[str, str]) -> None:
+        super().__init__(frames, media_type="text/event-stream", headers=headers)
+        self._frames = frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
@@ -100,6 +104,8 @@ class LiveResponse(StreamingResponse):
             scope["extensions"][HANG_UP]()
             while (await receive())["type"] != "http.disconnect":
                 pass
+        finally:
+            await self._frames.aclose()
 
 
 def _start_of(request: Request) -> int:
@@ -111,7 +117,7 @@ def _start_of(request: Request) -> int:
     return max(after, int(last))
 
 
-async def _frames(feed: Feed, after: int, passes: Filter, stopping: asyncio.Event) -> AsyncIterator[bytes]:
+async def _frames(feed: Feed, after: int, passes: Filter, stopping: asyncio.Event) -> AsyncGenerator[bytes]:
     """SSE frames: events with their position as id, `caught-up` at the end of the log, comments to keep alive."""
     yield b"retry: 2000\n\n"
     told = after

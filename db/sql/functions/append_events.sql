@@ -6,7 +6,7 @@
 --
 -- verdict   versions                        positions
 -- appended  new version of each write       of the new events
--- duplicate version after the first append  of the first append; answer and status where a key was kept
+-- duplicate version after the first append  of the first append (version 0: it wrote another stream); answer and status where a key was kept
 -- conflict  actual version of each write    null
 -- half_known, key_reused                    null, nothing was written
 --
@@ -139,7 +139,7 @@ BEGIN
 
     IF _verdict = 'duplicate' THEN
       FOR _i IN _w .. _w_end - 1 LOOP
-        versions[_i] := (SELECT max(a.stream_version) FROM report_builder_audit a
+        versions[_i] := (SELECT coalesce(max(a.stream_version), 0) FROM report_builder_audit a
                           WHERE a.position BETWEEN first_positions[_r] AND last_positions[_r]
                             AND a.stream = write_streams[_i]);
       END LOOP;

@@ -212,9 +212,10 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
     async with asyncio.timeout(5):
         while tasks() > before:
             await asyncio.sleep(0.02)
-    with pytest.raises(ConnectionError):
-        while await reader.read(1_000_000):
-            pass
+    received = b""
+    while piece := await reader.read(1_000_000):
+        received += piece
+    assert 0 < received.count(b"event: workflow.created") < 60
     writer.close()
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 

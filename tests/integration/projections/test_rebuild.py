@@ -1,0 +1,347 @@
+"""Rebuild: the same tables from position 1, in place of what differs, without a reader ever noticing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from db.pool import Pool, open_pool
+from events.envelope import new_id
+from events.reader import read_after, read_head
+from events.types.log import ProjectionRebuilt
+from projections.rebuild import Difference, rebuild
+from projections.runner import project_batch, read_checkpoint
+from tests.postgres import Database
+from tests.recording import (
+    Move,
+    append,
+    collection,
+    instance,
+    note,
+    record,
+    record_collection,
+    record_moves,
+    request,
+    segment_event,
+    table_rows,
+    workflow,
+)
+
+MOVES: tuple[Move, ...] = ("admit", "submit", "start", "execute", "complete")
+
+
+@pytest.fixture
+async def log(database: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
+    connection = await asyncpg.connect(database.service_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def admin(database: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
+    connection = await asyncpg.connect(database.admin_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def segment_ids(log: asyncpg.Connection[Any], pool: Pool) -> list[UUID]:
+    """A workflow, an instance, and two collections on their way, projected; the first one's segments."""
+    await record(log, "workflow-w1", workflow())
+    await record(log, "instance-amc1", instance())
+    await record_collection(log, 3)
+    collection_id, segment_ids = await record_collection(log, 5)
+    for segment_id, length in zip(segment_ids, (5, 5, 3, 1), strict=False):
+        await record_moves(log, collection_id, segment_id, *MOVES[:length])
+    await project(pool)
+    return segment_ids
+
+
+async def project(pool: Pool) -> None:
+    while (await project_batch(pool))[1]:
+        pass
+
+
+async def rebuilt_events(pool: Pool) -> list[ProjectionRebuilt]:
+    events = await read_after(pool, 0, 100_000)
+    return [event.data for event in events if isinstance(event.data, ProjectionRebuilt)]
+
+
+async def blocked_backend(connection: asyncpg.Connection[Any]) -> int:
+    """The backend that waits for a lock which this connection holds."""
+    blocked = "SELECT pid FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))"
+    async with asyncio.timeout(5):
+        while not (pid := await connection.fetchval(blocked, connection.get_server_pid())):
+            await asyncio.sleep(0.01)
+    return int(pid)
+
+
+async def test_a_rebuild_leaves_the_same_tables_and_records_itself(
+    database: Database, pool: Pool, segment_ids: list[UUID]
+) -> None:
+    before, head = await table_rows(pool), await read_head(pool)
+    steps: list[tuple[int, int]] = []
+    answer = await rebuild(database.service_url, progress=lambda done, total: steps.append((done, total)))
+    assert answer == (head, Difference(0, 0, 0))
+    assert await table_rows(pool) == before
+    assert await rebuilt_events(pool) == [ProjectionRebuilt("read_models", head, 0, 0, 0)]
+    assert await read_head(pool) == head + 1
+    assert await read_checkpoint(pool) == head
+    assert steps[0] == (0, head)
+    assert steps[-1] == (head, head)
+
+
+async def test_a_rebuild_of_an_empty_log_leaves_empty_tables(database: Database, pool: Pool) -> None:
+    assert await rebuild(database.service_url) == (0, Difference())
+    assert not any((await table_rows(pool)).values())
+
+
+async def test_a_rebuild_twice_in_a_row_changes_nothing(
+    database: Database, pool: Pool, segment_ids: list[UUID]
+) -> None:
+    before = await table_rows(pool)
+    for _ in range(2):
+        assert (await rebuild(database.service_url))[1] == Difference()
+        assert await table_rows(pool) == before
+    assert len(await rebuilt_events(pool)) == 2
+    await project(pool)
+    assert await table_rows(pool) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "difference"),
+    [
+        (
+            "INSERT INTO report_data_weeks SELECT (jsonb_populate_record(w, jsonb_build_object("
+            "'segment_id', gen_random_uuid(), 'segment_number', 77))).* FROM report_data_weeks w LIMIT 1",
+            Difference(removed=1),
+        ),
+        (
+            "INSERT INTO report_data_collections SELECT (jsonb_populate_record(c, '{\"collection_id\":"
+            ' "00000000-0000-7000-8000-000000000001"}\')).* FROM report_data_collections c LIMIT 1;'
+            "INSERT INTO report_data_weeks SELECT (jsonb_populate_record(w, jsonb_build_object('segment_id',"
+            " gen_random_uuid(), 'collection_id', '00000000-0000-7000-8000-000000000001'))).*"
+            " FROM report_data_weeks w WHERE segment_number = 1 LIMIT 1",
+            Difference(removed=2),
+        ),
+        ("DELETE FROM report_data_weeks WHERE segment_number = 2", Difference(added=2)),
+        ("DELETE FROM report_data_weeks; DELETE FROM report_data_collections", Difference(added=10)),
+        ("DELETE FROM workflows; DELETE FROM amc_instances", Difference(added=2)),
+        ("UPDATE report_data_weeks SET row_count = 999 WHERE status = 'completed'", Difference(changed=2)),
+        ("UPDATE report_data_weeks SET error = 'planted' WHERE segment_number = 5", Difference(changed=1)),
+        (
+            "UPDATE report_data_collections SET segments_completed = 0, lookback_config = '{\"type\": \"custom\"}'",
+            Difference(changed=2),
+        ),
+        ("UPDATE report_data_collections SET segmentation_config = NULL", Difference(changed=2)),
+        ("UPDATE workflows SET sql_query = 'SELECT 2'", Difference(changed=1)),
+        (
+            "UPDATE report_data_weeks SET segment_number = 3 - segment_number WHERE segment_number < 3",
+            Difference(changed=4),
+        ),
+        (
+            "UPDATE report_data_weeks SET segment_id = gen_random_uuid() WHERE segment_number = 4",
+            Difference(removed=1, added=1),
+        ),
+    ],
+    ids=[
+        "planted segment",
+        "planted collection",
+        "deleted segments",
+        "emptied tables",
+        "deleted others",
+        "changed rows",
+        "null changed",
+        "changed collections",
+        "value nulled",
+        "changed workflow",
+        "swapped numbers",
+        "another key",
+    ],
+)
+async def test_a_rebuild_puts_right_what_no_event_explains(
+    database: Database,
+    pool: Pool,
+    admin: asyncpg.Connection[Any],
+    segment_ids: list[UUID],
+    damage: str,
+    difference: Difference,
+) -> None:
+    before, head = await table_rows(pool), await read_head(pool)
+    await admin.execute(damage)
+    assert await table_rows(pool) != before
+    assert await rebuild(database.service_url) == (head, difference)
+    assert await table_rows(pool) == before
+    assert await rebuilt_events(pool) == [
+        ProjectionRebuilt("read_models", head, difference.removed, difference.added, difference.changed)
+    ]
+
+
+async def test_a_rebuild_applies_what_the_projector_has_not_and_the_projector_goes_on_from_there(
+    database: Database, pool: Pool, log: asyncpg.Connection[Any], segment_ids: list[UUID]
+) -> None:
+    head = await record(log, "workflow-w2", workflow("Another"))
+    assert await rebuild(database.service_url) == (head, Difference(added=1))
+    assert await read_checkpoint(pool) == head
+    await record(log, "workflow-w3", workflow("A third"))
+    await project(pool)
+    assert await pool.fetchval("SELECT count(*) FROM workflows") == 3
+    assert (await rebuild(database.service_url))[1] == Difference()
+
+
+async def test_a_rebuild_spans_many_batches(database: Database, pool: Pool, log: asyncpg.Connection[Any]) -> None:
+    collection_id, segment_ids = await record_collection(log, 60)
+    for segment_id in segment_ids:
+        noise = [note() for _ in range(70)]
+        await append(log, request("report-1", *noise))
+        await record_moves(log, collection_id, segment_id, *MOVES)
+    await project(pool)
+    before, head = await table_rows(pool), await read_head(pool)
+    assert head > 2 * 2000
+    assert await rebuild(database.service_url) == (head, Difference())
+    assert await table_rows(pool) == before
+
+
+async def test_a_rebuild_while_events_are_appended_and_projected_loses_none(
+    database: Database, pool: Pool, log: asyncpg.Connection[Any], segment_ids: list[UUID]
+) -> None:
+    """And readers see the whole of each collection all the time, though the rows are planted and damaged."""
+    stopping = asyncio.Event()
+    others = await open_pool(database.service_url)
+
+    async def write() -> int:
+        count = 0
+        while not stopping.is_set():
+            collection_id, made = await record_collection(log, 4)
+            for segment_id in made:
+                await record_moves(log, collection_id, segment_id, *MOVES[: count % 6 or 1])
+            count += 1
+        return count
+
+    async def keep_projecting() -> None:
+        while not stopping.is_set():
+            await project_batch(others)
+            await asyncio.sleep(0)
+
+    async def keep_reading() -> int:
+        reads = 0
+        halves = (
+            "SELECT count(*) AS collections, (SELECT count(*) FROM workflows) AS workflows,"
+            "       (SELECT count(*) FROM amc_instances) AS instances,"
+            "       (SELECT count(*) FROM report_data_weeks) AS segments, sum(segments_total) AS planned"
+            "  FROM report_data_collections"
+        )
+        most = 0
+        while not stopping.is_set():
+            row = await others.fetchrow(halves)
+            assert row is not None
+            assert (row["workflows"], row["instances"]) == (1, 1)
+            assert row["segments"] == row["planned"]
+            assert row["collections"] >= max(most, 2)
+            most = row["collections"]
+            reads += 1
+        return reads
+
+    tasks = [asyncio.create_task(write()), asyncio.create_task(keep_projecting()), asyncio.create_task(keep_reading())]
+    await asyncio.sleep(0.2)
+    for _ in range(3):
+        await others.execute("UPDATE report_data_weeks SET error = 'planted' WHERE segment_id = $1", segment_ids[4])
+        _, difference = await rebuild(database.service_url)
+        assert (difference.removed, difference.changed >= 1) == (0, True)
+    stopping.set()
+    async with asyncio.timeout(20):
+        written, _, reads = await asyncio.gather(*tasks)
+    assert written > 5
+    assert reads > 5
+    await project(pool)
+    before = await table_rows(pool)
+    assert await pool.fetchval("SELECT count(*) FROM report_data_collections") == 2 + written
+    assert (await rebuild(database.service_url))[1] == Difference()
+    assert await table_rows(pool) == before
+    await others.close()
+
+
+@pytest.mark.parametrize("lock", ["the checkpoint", "a row that is to be changed"])
+async def test_a_rebuild_that_is_killed_leaves_nothing_and_can_be_repeated(
+    database: Database, pool: Pool, admin: asyncpg.Connection[Any], segment_ids: list[UUID], lock: str
+) -> None:
+    whole, head = await table_rows(pool), await read_head(pool)
+    await admin.execute("UPDATE report_data_weeks SET error = 'planted' WHERE segment_id = $1", segment_ids[0])
+    await admin.execute("DELETE FROM workflows")
+    damaged = await table_rows(pool)
+    async with admin.transaction():
+        if lock == "the checkpoint":
+            await admin.execute("SELECT FROM projection_checkpoints FOR UPDATE")
+        else:
+            # Segments are put right last: by then the workflow is back, not committed.
+            await admin.execute("SELECT FROM report_data_weeks WHERE segment_id = $1 FOR UPDATE", segment_ids[0])
+        rebuilding = asyncio.create_task(rebuild(database.service_url))
+        pid = await blocked_backend(admin)
+        assert await table_rows(pool) == damaged
+        assert await admin.fetchval("SELECT pg_terminate_backend($1)", pid)
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)):
+            await rebuilding
+    assert await table_rows(pool) == damaged
+    assert await read_checkpoint(pool) == await read_head(pool) == head
+    leftovers = "SELECT count(*) FROM pg_class WHERE relname = 'report_data_weeks'"
+    async with asyncio.timeout(5):
+        while await admin.fetchval(leftovers) > 1:
+            await asyncio.sleep(0.01)
+
+    assert await rebuild(database.service_url) == (head, Difference(added=1, changed=1))
+    assert await table_rows(pool) == whole
+
+
+async def test_readers_wait_for_nothing_while_a_rebuild_holds_its_locks(
+    database: Database, pool: Pool, admin: asyncpg.Connection[Any], segment_ids: list[UUID]
+) -> None:
+    await admin.execute("UPDATE report_data_weeks SET error = 'planted' WHERE segment_id = $1", segment_ids[0])
+    await admin.execute("DELETE FROM workflows")
+    async with admin.transaction():
+        await admin.execute("SELECT FROM report_data_weeks WHERE segment_id = $1 FOR UPDATE", segment_ids[0])
+        rebuilding = asyncio.create_task(rebuild(database.service_url))
+        await blocked_backend(admin)
+        async with asyncio.timeout(2), pool.acquire() as reader:
+            assert len((await table_rows(reader))["report_data_weeks"]) == 8
+            assert await reader.fetchval("SELECT count(*) FROM workflows") == 0
+            # Nor does the log wait for it.
+            await append(reader, request("report-1"))
+    assert (await rebuilding)[1] == Difference(added=1, changed=1)
+
+
+async def test_a_rebuild_stops_where_the_projection_would(
+    database: Database, pool: Pool, log: asyncpg.Connection[Any], segment_ids: list[UUID]
+) -> None:
+    before = await table_rows(pool)
+    lost = collection(1).segments[0].segment_id
+    await record(log, f"segment-{lost}", segment_event("admit", new_id()))
+    with pytest.raises(Exception, match=f"report_data_weeks has no {lost}"):
+        await rebuild(database.service_url)
+    assert await table_rows(pool) == before
+    assert await rebuilt_events(pool) == []
+
+
+async def test_the_activity_of_people_is_the_same_before_and_after_and_knows_their_workflow(
+    database: Database, pool: Pool, log: asyncpg.Connection[Any], segment_ids: list[UUID]
+) -> None:
+    person = new_id()
+    step = note("Reach", user_id=person, workflow_id="w1", step_completed="submit")
+    position = (await append(log, request("report-7", step)))[0].first_position  # type: ignore[union-attr]
+    activity = "SELECT * FROM report_builder_activity WHERE position <= $1 ORDER BY position"
+    before = await pool.fetch(activity, position)
+    await rebuild(database.service_url)
+    after = await pool.fetch(activity, position)
+    assert after == before
+    assert len(after) == position
+    last = after[-1]
+    assert (last["user_id"], last["step_completed"]) == (person, "submit")
+    assert (last["entity"], last["entity_id"]) == ("report", "7")
+    assert (last["workflow_id"], last["workflow_name"]) == ("w1", "Reach by campaign")
+    assert last["workflow_sql"] == workflow().sql_query
+    assert last["configuration"] == '{"name":"Reach"}'
+    assert after[1]["workflow_name"] is None  # an event that is about no workflow is there too
