@@ -72,7 +72,8 @@ _UNFIT = {
         EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.report_builder_audit')
                    AND pg_has_role(session_user, relowner, 'MEMBER'))""",
     "is (a member of) the owner of the database or of its schema public": """
-        EXISTS (SELECT FROM pg_namespace WHERE nspname = 'public' AND pg_has_role(session_user, nspowner, 'MEMBER'))
+        EXISTS (SELECT FROM pg_namespace WHERE nspname = 'public'
+                   AND pg_has_role(session_user, nspowner, 'MEMBER'))
         OR EXISTS (SELECT FROM pg_database WHERE datname = current_database()
                       AND pg_has_role(session_user, datdba, 'MEMBER'))""",
     "may grant itself other roles (CREATEROLE)": """
@@ -88,7 +89,9 @@ _UNFIT = {
 async def refuse_unfit_role(connection: Connection) -> None:
     """Raises DatabaseRefused where the role could alter the log, or make itself one that can."""
     tests = ", ".join(f"({test}) IS TRUE" for test in _UNFIT.values())
-    name, *unfit = await connection.fetchrow(f"SELECT session_user, {tests}") or ()
+    row = await connection.fetchrow(f"SELECT session_user, {tests}")
+    assert row is not None
+    name, *unfit = row
     if reasons := [reason for reason, holds in zip(_UNFIT, unfit, strict=True) if holds]:
         raise DatabaseRefused(
             f"The role {name!r} of REPORT_BUILDER_DATABASE_URL {reasons[0]}, and so could alter the audit log. "

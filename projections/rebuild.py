@@ -118,7 +118,8 @@ def _upsert(table: Table[Any]) -> str:
           ON CONFLICT ({table.key}) DO UPDATE
             SET {", ".join(f"{name} = excluded.{name}" for name in names if name != table.key)}
         )
-        SELECT count(*) FILTER (WHERE missing) AS added, count(*) FILTER (WHERE NOT missing) AS changed FROM differing
+        SELECT count(*) FILTER (WHERE missing) AS added, count(*) FILTER (WHERE NOT missing) AS changed
+          FROM differing
     """  # noqa: S608
 
 

@@ -7,10 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
-from db.pool import Connection
+from db.pool import Connection, Pool
 from events.append import (
     Appended,
     AppendRequest,
@@ -54,7 +53,9 @@ async def append(connection: Connection, *requests: AppendRequest) -> list[Verdi
     return await append_batch(connection, [EncodedRequest(each) for each in requests])
 
 
-async def record(connection: Connection, stream: str, *data: msgspec.Struct, workflow_id: str | None = None) -> int:
+async def record(
+    connection: Connection, stream: str, *data: msgspec.Struct, workflow_id: str | None = None
+) -> int:
     """Appends the events to the stream, whatever its version; answers the last position."""
     events = tuple(NewEvent(data=each, team_id=TEAM, workflow_id=workflow_id) for each in data)
     (verdict,) = await append(connection, request(stream, *events))
@@ -157,7 +158,7 @@ async def record_moves(connection: Connection, collection_id: UUID, segment_id: 
 TABLES = ("workflows", "amc_instances", "report_data_collections", "report_data_weeks")
 
 
-async def table_rows(connection: asyncpg.Connection[Any] | Connection) -> dict[str, list[str]]:
+async def table_rows(connection: Connection | Pool) -> dict[str, list[str]]:
     """Each read model's rows as text, sorted: equal where, and only where, the tables are equal row by row."""
     return {
         table: [row[0] for row in await connection.fetch(f"SELECT t::text FROM public.{table} t ORDER BY 1")]

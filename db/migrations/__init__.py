@@ -94,9 +94,9 @@ async def migrate_up(
                     done += await _grant_login(connection, service_url)
         except asyncpg.InsufficientPrivilegeError as error:
             raise MigrationError(
-                f"the role of REPORT_BUILDER_DATABASE_ADMIN_URL may not do what a migration does: {error.args[0]}. Name"
-                " a superuser there, or a role that has CREATEROLE, created (or was granted WITH ADMIN OPTION)"
-                f" the roles {OWNER} and {SERVICE}, and owns the database"
+                f"the role of REPORT_BUILDER_DATABASE_ADMIN_URL may not do what a migration does: {error.args[0]}."
+                " Name a superuser there, or a role that has CREATEROLE, owns the database, and created the roles"
+                f" {OWNER} and {SERVICE} or was granted them WITH ADMIN OPTION"
             ) from error
         await connection.execute(f"SET ROLE {OWNER}")
         applied = await _applied(connection)

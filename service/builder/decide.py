@@ -76,9 +76,13 @@ def set_schedule(state: Report, ground: Ground, step: ScheduleStep, as_of: date)
     if segmentation and segmentation.parallel_limit > limit:
         problems.append(Problem(f"{at}/parallel_limit", f"the instance runs {limit} at once; give at most that"))
     if segmentation and segmentation.stop_after_failures is not None:
-        problems.append(Problem(f"{at}/stop_after_failures", "stopping after failures is not built yet; leave it out"))
+        problems.append(
+            Problem(f"{at}/stop_after_failures", "stopping after failures is not built yet; leave it out")
+        )
     if segmentation and segmentation.reprocess == "failed":
-        problems.append(Problem(f"{at}/reprocess", 'a new collection has no failed segments; give "missing" or "all"'))
+        problems.append(
+            Problem(f"{at}/reprocess", 'a new collection has no failed segments; give "missing" or "all"')
+        )
     if problems:
         raise Refused("invalid", "the schedule does not fit the instance", problems=problems)
     return ScheduleSet(schedule=step)

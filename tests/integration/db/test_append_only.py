@@ -12,11 +12,12 @@ import pytest
 
 from db.migrations import OWNER, SERVICE
 from db.pool import DatabaseRefused, refuse_unfit_role
-from service.bootstrap import running
+from service.bootstrap import Role, running
 from service.settings import Settings
 from tests.postgres import Database, Server
 from tests.recording import append, last_position, request
 
+PROJECTOR: tuple[Role, ...] = ("projector",)
 INSERT = "INSERT INTO report_builder_audit SELECT * FROM report_builder_audit"
 
 
@@ -87,7 +88,7 @@ async def owner(recorded: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
         f"GRANT {OWNER} TO CURRENT_USER",
         "SET SESSION AUTHORIZATION postgres",
         "CREATE TABLE public.mine ()",
-        "CREATE FUNCTION public.array_fill(bigint, int[]) RETURNS bigint[] LANGUAGE sql AS 'SELECT NULL::bigint[]'",
+        "CREATE FUNCTION public.array_fill(bigint, int[]) RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE SCHEMA mine",
         "INSERT INTO idempotency_keys VALUES ('k', '', 200, '{}', 1, 1, now())",
         "UPDATE idempotency_keys SET status = 200",
@@ -106,7 +107,7 @@ async def owner(recorded: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
     ],
 )
 async def test_the_service_may_not(service: asyncpg.Connection[Any], statement: str) -> None:
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied|must be owner"):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match=r"permission denied|must be owner"):
         await service.execute(statement)
 
 
@@ -170,7 +171,8 @@ async def test_functions_that_run_as_their_owner_have_a_fixed_search_path_and_ar
     rows = await owner.fetch(
         "SELECT proname, array_to_string(proconfig, ' ') AS config, acl.grantee IS NOT NULL AS for_everybody"
         "  FROM pg_proc LEFT JOIN LATERAL"
-        "       (SELECT grantee FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0) acl ON true"
+        "       (SELECT grantee FROM aclexplode(coalesce(proacl, acldefault('f', proowner)))"
+        "         WHERE grantee = 0) acl ON true"
         " WHERE pronamespace = 'public'::regnamespace AND prosecdef"
     )
     assert "append_events" in {row["proname"] for row in rows}
@@ -215,7 +217,8 @@ async def test_the_service_refuses_a_role_that_could_alter_the_log(
         await unfit.close()
     finally:
         await admin.execute(
-            "REASSIGN OWNED BY unfit TO postgres; DROP OWNED BY unfit; DROP ROLE unfit; DROP ROLE IF EXISTS unfit_boss"
+            "REASSIGN OWNED BY unfit TO postgres; DROP OWNED BY unfit; DROP ROLE unfit;"
+            "DROP ROLE IF EXISTS unfit_boss"
         )
         await admin.close()
 
@@ -223,7 +226,7 @@ async def test_the_service_refuses_a_role_that_could_alter_the_log(
 async def test_the_program_does_not_start_as_superuser(recorded: Database, tmp_path: Path) -> None:
     settings = Settings(database_url=recorded.admin_url, data_dir=tmp_path, port=0)
     with pytest.raises(DatabaseRefused, match=r"The role 'postgres' .* is \(a member of\) a superuser"):
-        async with running(settings, roles=("projector",)):
+        async with running(settings, roles=PROJECTOR):
             pass
 
 
@@ -232,6 +235,8 @@ async def test_the_program_does_not_start_on_a_database_without_migrations(
 ) -> None:
     async with postgres_server.fresh_database(migrated=False) as bare:
         settings = Settings(database_url=bare.service_url, data_dir=tmp_path, port=0)
-        with pytest.raises(DatabaseRefused, match="lacks the migrations event_log, .* `report-builder migrate up`"):
-            async with running(settings, roles=("projector",)):
+        with pytest.raises(
+            DatabaseRefused, match=r"lacks the migrations event_log, .* `report-builder migrate up`"
+        ):
+            async with running(settings, roles=PROJECTOR):
                 pass

@@ -185,7 +185,11 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("report_data_collections", "report_data_collections_window_check", {"window_end": "2025-01-05"}),
     ("report_data_collections", "report_data_collections_parallel_limit_check", {"parallel_limit": 0}),
     ("report_data_collections", "report_data_collections_max_attempts_check", {"max_attempts": 0}),
-    ("report_data_collections", "report_data_collections_lookback_config_check", {"lookback_config": {"type": "x"}}),
+    (
+        "report_data_collections",
+        "report_data_collections_lookback_config_check",
+        {"lookback_config": {"type": "x"}},
+    ),
     ("report_data_collections", "report_data_collections_lookback_config_check", {"lookback_config": {}}),
     (
         "report_data_collections",
@@ -213,7 +217,11 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("workflow_schedules", "workflow_schedules_backfill_check", {"backfill_status": None}),
     ("workflow_schedules", "workflow_schedules_backfill_check", {"backfill_collection_id": None}),
     ("workflow_schedules", "workflow_schedules_status_check", {"status": "asleep"}),
-    ("workflow_schedules", "workflow_schedules_schedule_config_check", {"schedule_config": {"frequency": "hourly"}}),
+    (
+        "workflow_schedules",
+        "workflow_schedules_schedule_config_check",
+        {"schedule_config": {"frequency": "hourly"}},
+    ),
     ("workflow_schedules", "workflow_schedules_schedule_config_check", {"schedule_config": {}}),
     ("workflow_schedules", "workflow_schedules_run_count_check", {"run_count": -1}),
     ("segment_leases", "segment_leases_pkey", {"segment_id": NIL}),

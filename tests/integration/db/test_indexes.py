@@ -22,10 +22,11 @@ INSERT INTO amc_instances
 SELECT 'amc' || n, 'team-' || n % 20, 'Instance', 'E', 'M', 'UTC', 10, 425, 1, now(), now()
   FROM generate_series(0, 19) n;
 INSERT INTO report_data_collections
-SELECT md5('c' || n)::uuid, 'team-' || n % 20, md5('u' || n % 50)::uuid, NULL, 'w1', 'amc' || n % 20, 'History', 'bulk',
+SELECT md5('c' || n)::uuid, 'team-' || n % 20, md5('u' || n % 50)::uuid, NULL, 'w1', 'amc' || n % 20, 'History',
+       'bulk',
        json_build_object('type', 'relative', 'unit', 'weeks', 'value', n % 400)::jsonb,
-       json_build_object('type', 'weekly', 'week_start', 1, 'parallel_limit', n % 400 + 1)::jsonb, 'UTC', '2025-01-06',
-       '2023-01-02', '2025-01-05', 10, true, 5,
+       json_build_object('type', 'weekly', 'week_start', 1, 'parallel_limit', n % 400 + 1)::jsonb, 'UTC',
+       '2025-01-06', '2023-01-02', '2025-01-05', 10, true, 5,
        CASE WHEN n < 5 THEN 'in_progress' ELSE 'completed' END::backfill_status_enum, {SEGMENTS_EACH},
        0, 0, CASE WHEN n < 5 THEN 50 ELSE {SEGMENTS_EACH} END, 0, 0, 0, 0, 1, now() - n * interval '1 hour', now(),
        CASE WHEN n < 5 THEN NULL ELSE now() END, now()
@@ -33,12 +34,12 @@ SELECT md5('c' || n)::uuid, 'team-' || n % 20, md5('u' || n % 50)::uuid, NULL, '
 INSERT INTO report_data_weeks
 SELECT md5('s' || n || ' ' || k)::uuid, md5('c' || n)::uuid, k, date '2023-01-02' + 7 * (k - 1),
        date '2023-01-08' + 7 * (k - 1),
-       CASE WHEN n < 5 AND k > 50 THEN 'pending' ELSE 'completed' END::segment_status_enum, 1, 'e', 7, 70, 'c', NULL,
-       NULL, 0, now(), now(), now(), now(), now()
+       CASE WHEN n < 5 AND k > 50 THEN 'pending' ELSE 'completed' END::segment_status_enum, 1, 'e', 7, 70, 'c',
+       NULL, NULL, 0, now(), now(), now(), now(), now()
   FROM generate_series(0, {COLLECTIONS - 1}) n, generate_series(1, {SEGMENTS_EACH}) k;
 INSERT INTO workflow_schedules
 SELECT md5('h' || n)::uuid, 'team-' || n % 20, NULL, NULL, 'w1', 'amc1', 'Weekly',
-       json_build_object('frequency', 'weekly', 'time', '09:00', 'daysOfWeek', ARRAY[n % 7 + 1], 'dayOfMonth', n % 500)::jsonb,
+       json_build_object('frequency', 'weekly', 'daysOfWeek', ARRAY[n % 7 + 1], 'dayOfMonth', n % 500)::jsonb,
        '{{"type": "relative"}}', 'UTC', CASE WHEN n % 100 = 0 THEN 'active' ELSE 'ended' END,
        CASE WHEN n % 10 = 0 THEN 'completed'::backfill_status_enum END,
        CASE WHEN n % 10 = 0 THEN md5('c' || n / 10)::uuid END,
@@ -51,7 +52,8 @@ SELECT n, md5('e' || n)::uuid, 'report-' || n % 20000, n / 20000 + 1, 'report.cr
 INSERT INTO idempotency_keys
 SELECT 'key-' || n, '', 200, '{{}}', n, n, now() - n * interval '1 minute' FROM generate_series(1, 20000) n;
 INSERT INTO workflows
-SELECT 'w' || n, 'team-' || n % 500, NULL, 'Reach', 'SELECT 1', '[]', 1, now(), now() FROM generate_series(1, 5000) n;
+SELECT 'w' || n, 'team-' || n % 500, NULL, 'Reach', 'SELECT 1', '[]', 1, now(), now()
+  FROM generate_series(1, 5000) n;
 INSERT INTO segment_leases
 SELECT md5('l' || n)::uuid, md5('c' || n)::uuid, 'team-1', NULL, 'w1', 'amc1', 'bulk', 1, 'poll', 1, true,
        now() + n * interval '1 second' FROM generate_series(1, 3000) n;
@@ -109,13 +111,20 @@ QUERIES: list[tuple[str, str]] = [
         "workflow_schedules_backfill_collection_idx",
         f"SELECT * FROM workflow_schedules WHERE backfill_collection_id = {COLLECTION}",
     ),
-    ("workflow_schedules_team_idx", "SELECT * FROM workflow_schedules WHERE team_id = 'team-0' AND status = 'paused'"),
+    (
+        "workflow_schedules_team_idx",
+        "SELECT * FROM workflow_schedules WHERE team_id = 'team-0' AND status = 'paused'",
+    ),
     (
         "workflow_schedules_due_idx",
-        "SELECT * FROM workflow_schedules WHERE status = 'active' AND next_run_at <= now() ORDER BY next_run_at LIMIT 50",
+        "SELECT * FROM workflow_schedules WHERE status = 'active' AND next_run_at <= now()"
+        " ORDER BY next_run_at LIMIT 50",
     ),
     ("workflows_team_idx", "SELECT * FROM workflows WHERE team_id = 'team-7' ORDER BY workflow_id LIMIT 50"),
-    ("segment_leases_lease_until_idx", "SELECT * FROM segment_leases WHERE lease_until < now() ORDER BY lease_until"),
+    (
+        "segment_leases_lease_until_idx",
+        "SELECT * FROM segment_leases WHERE lease_until < now() ORDER BY lease_until",
+    ),
     (
         "report_builder_audit_pkey",
         f"SELECT {COLUMNS} FROM report_builder_audit WHERE position > 5000 ORDER BY position LIMIT 500",
@@ -130,7 +139,10 @@ QUERIES: list[tuple[str, str]] = [
         f"SELECT * FROM report_builder_activity WHERE user_id = {USER} ORDER BY position DESC LIMIT 50",
     ),
     ("report_builder_audit_id_key", "SELECT position FROM report_builder_audit WHERE id = md5('e7')::uuid"),
-    ("idempotency_keys_created_at_idx", "SELECT key FROM idempotency_keys WHERE created_at < now() - interval '13 days'"),
+    (
+        "idempotency_keys_created_at_idx",
+        "SELECT key FROM idempotency_keys WHERE created_at < now() - interval '13 days'",
+    ),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Migrations on the newest and the oldest PostgreSQL: up, down, twice, half, edited, at once, without superuser."""
+"""Migrations on the newest and the oldest PostgreSQL: up, down, twice, half, edited, at once, by a plain admin."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from db.migrations import (
     migration_status,
 )
 from db.pool import refuse_unfit_role
-from tests.postgres15 import postgres15
 from tests.postgres import Database, Server
+from tests.postgres15 import postgres15
 from tests.recording import append, request
 
 LAST = len(load_migrations())
@@ -226,10 +226,10 @@ async def test_an_edited_function_is_created_again_and_nothing_else(empty: Datab
 async def test_two_that_migrate_at_once_wait_for_each_other(empty: Database) -> None:
     async with connected(empty.admin_url) as other:
         await other.execute("SELECT pg_advisory_lock(hashtext('report_builder_migrate'))")
-        both = [
-            asyncio.create_task(migrate_up(empty.admin_url, service_url=empty.service_url)) for _ in range(2)
-        ]
-        while await other.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") < 2:
+        both = [asyncio.create_task(migrate_up(empty.admin_url, service_url=empty.service_url)) for _ in range(2)]
+        while (
+            await other.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") < 2
+        ):
             await asyncio.sleep(0.01)
         assert await other.fetchval("SELECT to_regclass('schema_migrations')") is None
     assert sorted(map(len, await asyncio.gather(*both))) == [0, LAST + 2]
@@ -333,7 +333,7 @@ async def test_an_admin_without_the_rights_is_told_which_ones_he_needs(
 ) -> None:
     async with admin_of(empty, attributes, grant.format(empty.name)) as admin_url:
         before = await catalog(empty)
-        with pytest.raises(MigrationError, match="REPORT_BUILDER_DATABASE_ADMIN_URL may not .* CREATEROLE"):
+        with pytest.raises(MigrationError, match=r"REPORT_BUILDER_DATABASE_ADMIN_URL may not .* CREATEROLE"):
             await migrate_up(admin_url)
         assert await catalog(empty) == before
         assert not await our_roles(empty)
@@ -353,7 +353,11 @@ async def test_a_migration_goes_to_the_schema_public_whatever_the_search_path_is
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("0005_more.sql", "-- migrate:up\nSELECT 1;\n", "0005_more.sql needs a `-- migrate:up` and a `-- migrate:down`"),
+        (
+            "0005_more.sql",
+            "-- migrate:up\nSELECT 1;\n",
+            "0005_more.sql needs a `-- migrate:up` and a `-- migrate:down`",
+        ),
         ("0005_more.sql", "SELECT 1;\n-- migrate:down\nSELECT 1;\n", "0005_more.sql needs a `-- migrate:up`"),
         ("0005_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n\n", "0005_more.sql needs a"),
         ("0099_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 1;\n", "are not numbered 1, 2, 3"),

@@ -35,7 +35,12 @@ async def test_what_was_appended_is_read_back_as_it_was(connection: asyncpg.Conn
     (verdict,) = await append(connection, request("report-1", event))
     assert verdict == Appended(1, 1, (1,))
     (read,) = await read_after(connection, 0, 10)
-    assert (read.position, read.stream, read.stream_version, read.event_type) == (1, "report-1", 1, "report.created")
+    assert (read.position, read.stream, read.stream_version, read.event_type) == (
+        1,
+        "report-1",
+        1,
+        "report.created",
+    )
     assert (read.id, read.team_id, read.user_id) == (event.id, event.team_id, event.user_id)
     assert (read.workflow_id, read.step_completed) == ("w1", "review")
     assert read.configuration == '{"name":"Größe \\"x\\" \\\\u0041"}'
@@ -201,8 +206,8 @@ async def test_the_time_of_recording_never_goes_back(
     await append(connection, request("report-1"))
     owner = await asyncpg.connect(database.admin_url)
     ahead = await owner.fetchval(
-        "INSERT INTO report_builder_audit SELECT 2, gen_random_uuid(), stream, 2, event_type, schema_version, team_id,"
-        " user_id, workflow_id, step_completed, configuration, metadata, recorded_at + interval '1 hour'"
+        "INSERT INTO report_builder_audit SELECT 2, gen_random_uuid(), stream, 2, event_type, schema_version,"
+        " team_id, user_id, workflow_id, step_completed, configuration, metadata, recorded_at + interval '1 hour'"
         " FROM report_builder_audit RETURNING recorded_at"
     )
     await append(connection, request("report-1"), request("report-1"))

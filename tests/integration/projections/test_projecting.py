@@ -1,4 +1,4 @@
-"""Projecting: each event counts exactly once, whoever applies it and wherever that is killed; nothing is skipped."""
+"""Projecting: each event counts exactly once, whoever applies it and wherever that is killed; none is skipped."""
 
 from __future__ import annotations
 
@@ -113,7 +113,8 @@ async def test_a_collection_becomes_one_row_and_one_for_each_segment(
     row = await collection_row(pool, collection_id)
     assert (row["backfill_status"], row["segments_total"], row["segments_active"]) == ("pending", 3, 0)
     assert (row["lookback_config"], row["lane"], row["workflow_id"]) == (
-        '{"type": "relative", "unit": "weeks", "align": "trailing", "value": 3, "weekStart": null, "dataDelayDays": 0}',
+        '{"type": "relative", "unit": "weeks", "align": "trailing", "value": 3, "weekStart": null,'
+        ' "dataDelayDays": 0}',
         "bulk",
         "w1",
     )
@@ -135,7 +136,11 @@ async def test_a_collection_without_segments_is_complete(log: asyncpg.Connection
 async def test_a_segment_goes_from_state_to_state(log: asyncpg.Connection[Any], pool: Pool) -> None:
     collection_id, (segment_id,) = await record_collection(log, 1)
     expected: list[tuple[Move, dict[str, Any], dict[str, Any]]] = [
-        ("admit", {"status": "dispatched", "attempts": 1}, {"segments_active": 1, "backfill_status": "in_progress"}),
+        (
+            "admit",
+            {"status": "dispatched", "attempts": 1},
+            {"segments_active": 1, "backfill_status": "in_progress"},
+        ),
         ("intend", {"status": "dispatched", "amc_execution_id": None}, {"segments_active": 1}),
         ("submit", {"status": "submitted", "amc_execution_id": "execution-1"}, {"segments_active": 1}),
         ("start", {"status": "running"}, {"segments_active": 1}),
@@ -143,7 +148,11 @@ async def test_a_segment_goes_from_state_to_state(log: asyncpg.Connection[Any], 
         ("retry", {"status": "waiting", "error": "503", "retry_at": RETRY_AT}, {"segments_waiting": 1}),
         ("admit", {"status": "dispatched", "amc_execution_id": None, "retry_at": None}, {"segments_active": 1}),
         ("submit", {"status": "submitted"}, {"segments_active": 1, "segments_waiting": 0}),
-        ("fail", {"status": "failed", "error": "no such column"}, {"segments_failed": 1, "backfill_status": "failed"}),
+        (
+            "fail",
+            {"status": "failed", "error": "no such column"},
+            {"segments_failed": 1, "backfill_status": "failed"},
+        ),
         ("admit", {"status": "dispatched", "finished_at": None}, {"backfill_status": "in_progress"}),
         ("execute", {"status": "running"}, {"segments_active": 1, "segments_failed": 0}),
         (

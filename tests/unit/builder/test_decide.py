@@ -232,6 +232,15 @@ def test_no_more_runs_at_once_than_the_instance_takes() -> None:
         ]
 
 
+@pytest.mark.parametrize(("field", "value"), [("stop_after_failures", 3), ("reprocess", "failed")])
+def test_what_would_have_no_effect_is_refused(field: str, value: object) -> None:
+    story = Story()
+    story.parameters()
+    step = schedule(schedule_type="once", segmentation_config={"type": "daily", "parallel_limit": 4, field: value})
+    (problem,) = refused(story.schedule, step).problems
+    assert problem.pointer == f"/segmentation_config/{field}"
+
+
 @pytest.mark.parametrize("type", ["scheduled", "backfill_with_schedule"])
 def test_recurring_schedules_are_refused_for_now(type: str) -> None:
     story = Story()

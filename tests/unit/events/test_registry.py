@@ -33,7 +33,9 @@ def with_title(body: dict[str, Any]) -> dict[str, Any]:
     return {"title": body["name"], "owner": body["owner"]}
 
 
-def module(events: dict[tuple[str, int], type[msgspec.Struct]], upcasters: dict[tuple[str, int], Any]) -> ModuleType:
+def module(
+    events: dict[tuple[str, int], type[msgspec.Struct]], upcasters: dict[tuple[str, int], Any]
+) -> ModuleType:
     made = ModuleType("made")
     made.EVENTS, made.UPCASTERS = events, upcasters  # type: ignore[attr-defined]
     return made
@@ -75,12 +77,12 @@ def test_an_old_version_is_brought_up_step_by_step(monkeypatch: pytest.MonkeyPat
     assert decode("door.opened", 1, '{"name": "front"}') == Opened("front", "nobody")
     assert decode("door.opened", 2, '{"name": "front", "owner": "me"}') == Opened("front", "me")
     assert decode("door.opened", 3, '{"title": "front", "owner": "me"}') == Opened("front", "me")
-    with pytest.raises(UnknownEvent, match="door.opened version 4 is not known to this release; upgrade it"):
+    with pytest.raises(UnknownEvent, match=r"door.opened version 4 is not known to this release; upgrade it"):
         decode("door.opened", 4, "{}")
 
 
 def test_an_unknown_type_is_told_as_such() -> None:
-    with pytest.raises(UnknownEvent, match="door.knocked version 1 is not known to this release"):
+    with pytest.raises(UnknownEvent, match=r"door.knocked version 1 is not known to this release"):
         decode("door.knocked", 1, "{}")
 
 
