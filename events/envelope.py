@@ -20,7 +20,7 @@ def new_id(now: float | None = None) -> UUID:
 
     `now` is in seconds since 1970; the remaining 74 bits are random.
     """
-    milliseconds = round((time.time() if now is None else now) * 1000)
+    milliseconds = time.time_ns() // 1_000_000 if now is None else round(now * 1000)
     noise = int.from_bytes(os.urandom(10), "big")
     return UUID(
         int=(milliseconds << 80)

@@ -9,10 +9,15 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from db.pool import Pool, open_pool
 from tests.postgres import Database, Server, start_server
+
+# Machines are shared: how long an example takes says nothing about the code.
+hypothesis.settings.register_profile("ours", deadline=None)
+hypothesis.settings.load_profile("ours")
 
 # What the machine lacks, as scripts/with-services found it; taken out of the environment, where only
 # settings may begin with our prefix. The script names it last and fails, so nothing is left out silently.

@@ -23,6 +23,4 @@ def jitter(schedule_id: UUID, nominal: datetime, jitter_seconds: int, gap_to_nex
 def due(schedule_id: UUID, occurrence: Occurrence, following: Occurrence | None, jitter_seconds: int) -> datetime:
     """When the run starts, in UTC: its instant and its jitter. `following` is the schedule's next occurrence."""
     gap = following.instant - occurrence.instant if following else None
-    return occurrence.instant + timedelta(
-        seconds=jitter(schedule_id, occurrence.nominal, jitter_seconds, gap)
-    )
+    return occurrence.instant + timedelta(seconds=jitter(schedule_id, occurrence.nominal, jitter_seconds, gap))

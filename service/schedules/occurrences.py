@@ -53,6 +53,11 @@ class Occurrence(msgspec.Struct, frozen=True):
     change: Change | None = None
     """What the clocks did to it: shifted out of a gap, or the first or last of two equal local times."""
 
+    @property
+    def day(self) -> date:
+        """The local date asked for."""
+        return self.nominal.date()
+
 
 class Omission(msgspec.Struct, frozen=True):
     """A date on which the schedule would run, and does not."""
@@ -64,9 +69,7 @@ class Omission(msgspec.Struct, frozen=True):
     reason: Reason
 
 
-def occurrences(
-    spec: ScheduleSpec, after: datetime, before: datetime, runs_done: int = 0
-) -> Iterator[Occurrence]:
+def occurrences(spec: ScheduleSpec, after: datetime, before: datetime, runs_done: int = 0) -> Iterator[Occurrence]:
     """The runs with `after` < instant <= `before`, oldest first: neighbouring spans share no run and lose none.
 
     `runs_done` is how many runs the schedule has recorded up to `after`; `maxRuns` ends it when they and the
@@ -96,11 +99,10 @@ def timetable(spec: ScheduleSpec, after: datetime) -> Iterator[Occurrence | Omis
     at = time.fromisoformat(config.time)
     first = max(after.astimezone(rules).date() - LARGEST_STEP, config.start_date or FIRST_DAY, FIRST_DAY)
     last = min(config.end_date or LAST_DAY, LAST_DAY)
-    for day in _days(config, first, last):
+    # A month that lost the day asked for may run on the day before it: one further day is looked at.
+    for day in _days(config, first, last + DAY):
         entry = _entry(spec, rules, datetime.combine(day, at))
-        if isinstance(entry, Occurrence) and entry.nominal.date() < first:
-            continue
-        if entry.instant > after:
+        if entry.instant > after and first <= entry.day <= last:
             yield entry
 
 
@@ -132,26 +134,22 @@ def _days(config: ScheduleConfig, first: date, last: date) -> Iterator[date]:
 
 def _entry(spec: ScheduleSpec, rules: ZoneInfo, nominal: datetime) -> Occurrence | Omission:
     """What becomes of one date of the schedule, once the clocks of its zone have had their say."""
-    config, day = spec.config, nominal.date()
-    short = isinstance(config, MonthlySchedule) and day.day < config.day_of_month
-    aware = nominal.replace(tzinfo=rules)
+    config = spec.config
     # `fold` 0 and 1 give the offsets before and after a change that touches this local time, else one twice.
-    earlier, later = aware.utcoffset(), aware.replace(fold=1).utcoffset()
-    assert earlier is not None
-    assert later is not None
+    earlier, later = rules.utcoffset(nominal), rules.utcoffset(nominal.replace(fold=1))
     change: Change | None = None
     offset, local = earlier, nominal
     if earlier > later:
         change, offset = config.repeat_policy, earlier if config.repeat_policy == "first" else later
     elif earlier < later:
-        if not _exists(day, spec.zone_name):
+        if not _exists(nominal.date(), spec.zone_name):
             return _without_the_day(spec, rules, nominal)
         change, local = "shifted", nominal + (later - earlier)
     instant = (nominal - offset).replace(tzinfo=UTC)
-    if short and config.short_month == "skip":
-        return Omission(day, instant, "short_month")
-    if change == "shifted" and config.gap_policy == "skip":
-        return Omission(day, instant, "gap")
+    if config.short_month == "skip" and isinstance(config, MonthlySchedule) and nominal.day < config.day_of_month:
+        return Omission(nominal.date(), instant, "short_month")
+    if config.gap_policy == "skip" and change == "shifted":
+        return Omission(nominal.date(), instant, "gap")
     return Occurrence(nominal, instant, local, change)
 
 

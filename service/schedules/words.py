@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import msgspec
 
@@ -47,9 +47,7 @@ def sentences(spec: ScheduleSpec, report_zone: str) -> tuple[str, ...]:
             + ("runs on the last day." if last_day else "does not run.")
         )
     if config.gap_policy == "shift":
-        found.append(
-            f"Where clocks go forward past {config.time}, it runs later by as much: 02:30 becomes 03:30."
-        )
+        found.append(f"Where clocks go forward past {config.time}, it runs later by as much: 02:30 becomes 03:30.")
     else:
         found.append(f"Where clocks go forward past {config.time}, it does not run that day.")
     found.append(
@@ -82,9 +80,7 @@ def upcoming(spec: ScheduleSpec, after: datetime, count: int, runs_done: int = 0
         else:
             note, nominal = _omission_note(spec.config, entry), None
         abbreviation = local.tzname() or ""
-        lines.append(
-            Upcoming(nominal is not None, nominal, _plain(local), entry.instant, abbreviation, note)
-        )
+        lines.append(Upcoming(nominal is not None, nominal, _plain(local), entry.instant, abbreviation, note))
         before = local
         if left == 0:
             break
@@ -179,5 +175,4 @@ def _listed(words: Iterable[str]) -> str:
 
 def _plain(local: datetime) -> datetime:
     """With a fixed offset instead of the zone, as JSON has it."""
-    offset = local.utcoffset()
-    return local.replace(tzinfo=None if offset is None else _fixed(offset), fold=0)
+    return local.replace(tzinfo=timezone(local.utcoffset() or timedelta()), fold=0)
