@@ -51,8 +51,6 @@ class Server:
 
     async def create_template(self) -> None:
         """The migrated database that the others are copied from."""
-        await self.run("ALTER SYSTEM SET fsync = off")
-        await self.run("SELECT pg_reload_conf()")
         await self.run(f"CREATE DATABASE {TEMPLATE}")
         template = self.database(TEMPLATE)
         await migrate_up(template.admin_url, service_url=template.service_url)

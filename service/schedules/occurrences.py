@@ -137,6 +137,8 @@ def _entry(spec: ScheduleSpec, rules: ZoneInfo, nominal: datetime) -> Occurrence
     config = spec.config
     # `fold` 0 and 1 give the offsets before and after a change that touches this local time, else one twice.
     earlier, later = rules.utcoffset(nominal), rules.utcoffset(nominal.replace(fold=1))
+    assert earlier is not None
+    assert later is not None
     change: Change | None = None
     offset, local = earlier, nominal
     if earlier > later:

@@ -1,4 +1,4 @@
-"""A schedule in plain English, for whoever reviews it: its rules, and its next runs with what clocks do to them."""
+"""A schedule in plain English, for its review: its rules, and its next runs with what clocks do to them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Upcoming(msgspec.Struct, frozen=True):
     nominal: datetime | None
     """The local date-time asked for; it identifies the run. None where there is none."""
     local: datetime
-    """What the clocks show, with the zone's offset."""
+    """What the clocks show at that moment, with the zone's offset."""
     utc: datetime
     abbreviation: str
     """The zone's own name for its offset then: `EDT`, or a number such as `-03` where it has none."""
@@ -47,7 +47,7 @@ def sentences(spec: ScheduleSpec, report_zone: str) -> tuple[str, ...]:
             + ("runs on the last day." if last_day else "does not run.")
         )
     if config.gap_policy == "shift":
-        found.append(f"Where clocks go forward past {config.time}, it runs later by as much: 02:30 becomes 03:30.")
+        found.append(f"Where clocks go forward past {config.time}, it runs later by as much, as 02:30 would at 03:30.")
     else:
         found.append(f"Where clocks go forward past {config.time}, it does not run that day.")
     found.append(
