@@ -23,11 +23,7 @@ def new_id(now: float | None = None) -> UUID:
     milliseconds = time.time_ns() // 1_000_000 if now is None else round(now * 1000)
     noise = int.from_bytes(os.urandom(10), "big")
     return UUID(
-        int=(milliseconds << 80)
-        | (0x7 << 76)
-        | ((noise >> 62 & 0xFFF) << 64)
-        | (0b10 << 62)
-        | (noise & (1 << 62) - 1)
+        int=(milliseconds << 80) | (0x7 << 76) | ((noise >> 62 & 0xFFF) << 64) | (0b10 << 62) | (noise & (1 << 62) - 1)
     )
 
 

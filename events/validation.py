@@ -105,9 +105,9 @@ def _read(kind: inspect.Type, value: Any, at: str, found: list[Problem]) -> Any:
             return _read_struct([kind], value, at, found)
         case inspect.DictType() if isinstance(value, dict):
             return _read_dict(kind, value, at, found)
-        case inspect.ListType() | inspect.VarTupleType() | inspect.SetType() | inspect.FrozenSetType() if (
-            isinstance(value, list | tuple) and _within(len(value), kind.min_length, kind.max_length)
-        ):
+        case inspect.ListType() | inspect.VarTupleType() | inspect.SetType() | inspect.FrozenSetType() if isinstance(
+            value, list | tuple
+        ) and _within(len(value), kind.min_length, kind.max_length):
             items = [_read(kind.item_type, item, f"{at}/{index}", found) for index, item in enumerate(value)]
             return INVALID if any(item is INVALID for item in items) else _CONTAINERS[type(kind)](items)
         case inspect.AnyType():

@@ -53,8 +53,7 @@ async def rebuild(
                 position = await _apply_next(connection, position, live - position)
             difference = await _make_equal(connection)
             await connection.execute(
-                "UPDATE projection_checkpoints SET position = $2, updated_at = clock_timestamp()"
-                " WHERE projection = $1",
+                "UPDATE projection_checkpoints SET position = $2, updated_at = clock_timestamp() WHERE projection = $1",
                 NAME,
                 position,
             )

@@ -67,9 +67,7 @@ async def database_url(settings: Settings) -> AsyncIterator[str]:
         finally:
             await postgres.stop()
         return
-    missing = [
-        migration.name for migration, applied in await migration_status(settings.database_url) if not applied
-    ]
+    missing = [migration.name for migration, applied in await migration_status(settings.database_url) if not applied]
     if missing:
         raise DatabaseRefused(
             f"the database lacks the migrations {', '.join(missing)}: run `report-builder migrate up` with"

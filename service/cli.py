@@ -106,9 +106,7 @@ def stop_on_signals() -> asyncio.Event:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A CSV or Parquet file of your own.",
 )
-@click.option(
-    "--segmentation", type=click.Choice(["daily", "weekly", "monthly"]), default="weekly", show_default=True
-)
+@click.option("--segmentation", type=click.Choice(["daily", "weekly", "monthly"]), default="weekly", show_default=True)
 @click.option("--port", type=int, default=None, help="Port of the API; 8080 unless set.")
 def demo(once: bool, data: Path | None, segmentation: str, port: int | None) -> None:
     """Run everything on embedded parts, with a sample backfill against the AMC sandbox."""

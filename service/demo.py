@@ -129,11 +129,12 @@ async def _run_sample(client: Client, console: Console, sample: Sample, options:
     name = f"{sample.name}, {options.segmentation}"
     collection_id = await _unfinished(client, name)
     if collection_id:
-        console.print(f"Going on with the backfill {collection_id}, which an earlier run began")
+        console.print(f"Going on with the backfill {collection_id} ({name}), which an earlier run began")
         position = 0
     else:
+        console.print(f"Submitting a backfill: {name}")
         collection_id, position = await _submit(client, sample, name, options.segmentation)
-    collection = await _follow(client, console, collection_id, position, name)
+    collection = await _follow(client, console, collection_id, position)
     progress = await client.get(f"/api/data-collections/{collection_id}/progress")
     rows = await client.get(f"/api/data-collections/{collection_id}/results", format="json")
     _print_segments(console, progress)
@@ -179,9 +180,7 @@ async def _submit(client: Client, sample: Sample, name: str, segmentation: str) 
     return submitted["collection_id"], submitted["position"]
 
 
-async def _follow(
-    client: Client, console: Console, collection_id: str, position: int, name: str
-) -> dict[str, Any]:
+async def _follow(client: Client, console: Console, collection_id: str, position: int) -> dict[str, Any]:
     """A progress bar until every segment has come to its end."""
     bar = Progress(
         TextColumn("{task.description}"),
@@ -192,12 +191,10 @@ async def _follow(
         console=console,
     )
     with bar:
-        task = bar.add_task(name, rows=0)
+        task = bar.add_task("Backfill", rows=0)
         while True:
             collection = await client.get(f"/api/data-collections/{collection_id}", min_position=position)
-            done = sum(
-                collection[f"segments_{state}"] for state in ("completed", "failed", "cancelled", "skipped")
-            )
+            done = sum(collection[f"segments_{state}"] for state in ("completed", "failed", "cancelled", "skipped"))
             bar.update(task, total=collection["segments_total"], completed=done, rows=collection["row_count"])
             if collection["finished_at"]:
                 return collection  # type: ignore[no-any-return]
@@ -219,9 +216,7 @@ def _sample_of(options: DemoOptions) -> Sample:
         numbers = tuple(
             name
             for name, kind in kinds.items()
-            if kind.startswith(
-                ("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL")
-            )
+            if kind.startswith(("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL"))
             and not name.lower().endswith("id")
         )
         if not dates or not numbers:
@@ -266,9 +261,7 @@ def _print_segments(console: Console, progress: dict[str, Any]) -> None:
         console.print(f"… and {len(segments) - SHOWN_SEGMENTS} more segments")
 
 
-def _print_totals(
-    console: Console, sample: Sample, collection: dict[str, Any], rows: list[dict[str, Any]]
-) -> None:
+def _print_totals(console: Console, sample: Sample, collection: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     table = Table("read back through the API", "total")
     table.add_row("segments", f"{collection['segments_completed']:,} of {collection['segments_total']:,}")
     table.add_row("rows", f"{len(rows):,}")

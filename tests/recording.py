@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
@@ -53,9 +54,7 @@ async def append(connection: Connection, *requests: AppendRequest) -> list[Verdi
     return await append_batch(connection, [EncodedRequest(each) for each in requests])
 
 
-async def record(
-    connection: Connection, stream: str, *data: msgspec.Struct, workflow_id: str | None = None
-) -> int:
+async def record(connection: Connection, stream: str, *data: msgspec.Struct, workflow_id: str | None = None) -> int:
     """Appends the events to the stream, whatever its version; answers the last position."""
     events = tuple(NewEvent(data=each, team_id=TEAM, workflow_id=workflow_id) for each in data)
     (verdict,) = await append(connection, request(stream, *events))
@@ -173,3 +172,14 @@ def last_position(verdicts: Sequence[Verdict]) -> int:
         assert isinstance(verdict, Appended), verdict
         positions.append(verdict.last_position)
     return max(positions)
+
+
+async def blocked_backend(connection: Connection) -> int:
+    """Waits until another backend waits for a lock that this connection holds; answers which."""
+    # Not pg_stat_activity: in a transaction it stays as it was at the first look.
+    blocked = "SELECT pid FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))"
+    holder = await connection.fetchval("SELECT pg_backend_pid()")
+    async with asyncio.timeout(10):
+        while (pid := await connection.fetchval(blocked, holder)) is None:
+            await asyncio.sleep(0.01)
+    return int(pid)

@@ -136,9 +136,7 @@ async def migrate_down(admin_url: str, *, to: int = 0, folder: Path = MIGRATIONS
             async with connection.transaction():
                 await connection.execute(migration.down)
                 await connection.execute("DELETE FROM schema_migrations WHERE number = $1", migration.number)
-                await connection.execute(
-                    "DELETE FROM schema_objects WHERE name = ANY ($1)", list(migration.objects)
-                )
+                await connection.execute("DELETE FROM schema_objects WHERE name = ANY ($1)", list(migration.objects))
             done.append(f"took back {migration.number:04} {migration.name}")
         if to == 0:
             await connection.execute("DROP TABLE schema_objects, schema_migrations; RESET ROLE")

@@ -137,9 +137,7 @@ class AmcClient:
         )
         urls = wire.read_download_urls(answer)
         if not urls:
-            raise AmcError(
-                "AMC gave no address for the result", kind="transient", code="not_downloadable", status=200
-            )
+            raise AmcError("AMC gave no address for the result", kind="transient", code="not_downloadable", status=200)
         return urls
 
     async def download(self, url: str, path: Path) -> int:
@@ -148,9 +146,7 @@ class AmcClient:
 
     async def list_advertisers(self) -> list[Advertiser]:
         """The AMC accounts (`ENTITY…`) that the login may see."""
-        return wire.read_advertisers(
-            await self._transport.call("list_advertisers", "GET", ("amc", "accounts"), {})
-        )
+        return wire.read_advertisers(await self._transport.call("list_advertisers", "GET", ("amc", "accounts"), {}))
 
     async def list_instances(self) -> list[Instance]:
         """Every instance of every AMC account of the login, all pages."""
@@ -160,9 +156,7 @@ class AmcClient:
             token = ""
             for _ in range(_PAGES):
                 query = {"nextToken": token} if token else {}
-                answer = await self._transport.call(
-                    "list_instances", "GET", ("amc", "instances"), ids, query=query
-                )
+                answer = await self._transport.call("list_instances", "GET", ("amc", "instances"), ids, query=query)
                 found, following = wire.read_instances(answer, advertiser)
                 instances += found
                 if not following or following == token:

@@ -149,9 +149,7 @@ def classify_exception(operation: str, error: BaseException) -> AmcError:
     if isinstance(error, aiohttp.ClientConnectorError):
         return AmcError(f"no connection to Amazon ({reason})", kind="transient", code="not_connected")
     if isinstance(error, TimeoutError):
-        return AmcError(
-            "Amazon did not answer in time", kind="transient", code="timeout", may_have_landed=creating
-        )
+        return AmcError("Amazon did not answer in time", kind="transient", code="timeout", may_have_landed=creating)
     return AmcError(
         f"the connection to Amazon broke ({reason})",
         kind="transient",

@@ -94,9 +94,7 @@ class Transport:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise classify_exception(operation, error) from None
         if not 200 <= answer.status < 300:
-            raise classify_answer(
-                operation, answer.status, content, answer.headers, (*self._account.secrets(), token)
-            )
+            raise classify_answer(operation, answer.status, content, answer.headers, (*self._account.secrets(), token))
         return read(operation, wire.read_object, content)
 
 

@@ -35,9 +35,7 @@ class Order(msgspec.Struct, frozen=True):
         """The execution to ask AMC for. Raises ValueError for a day that the zone skipped: it has no hours."""
         window = amc_window(self.windows[segment_id], self.collection.timezone)
         if window.empty:
-            raise ValueError(
-                f"the segment has no hours in {self.collection.timezone}: its days were skipped there"
-            )
+            raise ValueError(f"the segment has no hours in {self.collection.timezone}: its days were skipped there")
         return ExecutionRequest(
             workflow_id=self.workflow.workflow_id,
             window_start=window.start,

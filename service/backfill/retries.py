@@ -26,9 +26,7 @@ def retry_delay(
     `chance`, 0 to 1, spreads the wait over its upper half, so that many failures do not come back at once.
     Amazon's `retry_after` is never undercut.
     """
-    allowed = {"transient": policy.max_attempts, "unknown": min(policy.max_attempts, UNKNOWN_ATTEMPTS)}.get(
-        kind, 1
-    )
+    allowed = {"transient": policy.max_attempts, "unknown": min(policy.max_attempts, UNKNOWN_ATTEMPTS)}.get(kind, 1)
     if attempt >= allowed:
         return None
     wait = min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 30))

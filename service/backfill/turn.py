@@ -44,9 +44,7 @@ class Tools(msgspec.Struct, frozen=True):
 class Turn:
     """One delivery's turn at a segment: what it knows, and the ways to go on."""
 
-    def __init__(
-        self, tools: Tools, message: StepMessage, segment: Segment, order: Order, lease_ends: float
-    ) -> None:
+    def __init__(self, tools: Tools, message: StepMessage, segment: Segment, order: Order, lease_ends: float) -> None:
         self.tools = tools
         self.amc = tools.amc
         self.settings = tools.settings

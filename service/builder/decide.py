@@ -67,22 +67,16 @@ def set_schedule(state: Report, ground: Ground, step: ScheduleStep, as_of: date)
     if isinstance(step, BackfillStep):
         at = "/backfill_config/segmentation_config"
         segmentation = step.backfill_config.segmentation_config
-        problems += _window_problems(
-            step.backfill_config.history, ground, as_of, "/backfill_config/lookback_config"
-        )
+        problems += _window_problems(step.backfill_config.history, ground, as_of, "/backfill_config/lookback_config")
     else:
         at, segmentation = "/segmentation_config", step.segmentation_config
     limit = ground.instance.max_concurrent
     if segmentation and segmentation.parallel_limit > limit:
         problems.append(Problem(f"{at}/parallel_limit", f"the instance runs {limit} at once; give at most that"))
     if segmentation and segmentation.stop_after_failures is not None:
-        problems.append(
-            Problem(f"{at}/stop_after_failures", "stopping after failures is not built yet; leave it out")
-        )
+        problems.append(Problem(f"{at}/stop_after_failures", "stopping after failures is not built yet; leave it out"))
     if segmentation and segmentation.reprocess == "failed":
-        problems.append(
-            Problem(f"{at}/reprocess", 'a new collection has no failed segments; give "missing" or "all"')
-        )
+        problems.append(Problem(f"{at}/reprocess", 'a new collection has no failed segments; give "missing" or "all"'))
     if problems:
         raise Refused("invalid", "the schedule does not fit the instance", problems=problems)
     return ScheduleSet(schedule=step)
@@ -118,9 +112,7 @@ def submit(
     if state.changed_since_review or current != reviewed.digest or digest != reviewed.digest:
         changed = sorted(set(state.changed_since_review))
         if not changed:
-            changed = (
-                ["workflow or instance"] if current != reviewed.digest else ["the digest names another review"]
-            )
+            changed = ["workflow or instance"] if current != reviewed.digest else ["the digest names another review"]
         raise Refused(
             "not_reviewed",
             f"changed since the review: {', '.join(changed)}. Review it again, then submit with the new digest",

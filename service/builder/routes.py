@@ -188,9 +188,7 @@ def _step(
     more: Callable[[Any], dict[str, Any]] = lambda data: {},
 ) -> Decision:
     """One step's event, appended at the version that was read, and the report as it then stands."""
-    write = Write(
-        stream_of("report", report_id), state.version, (_event(data, report_id, caller, workflow_id, step),)
-    )
+    write = Write(stream_of("report", report_id), state.version, (_event(data, report_id, caller, workflow_id, step),))
     after = state.evolve(state.version + 1, data)
     return Decision((write,), _shown(report_id, after) | more(after))
 

@@ -60,9 +60,7 @@ def collection_routes(pool: Pool) -> list[Route]:
             "  FROM report_data_weeks WHERE collection_id = $1 ORDER BY segment_number",
             collection["collection_id"],
         )
-        finished = sum(
-            collection[f"segments_{state}"] for state in ("completed", "failed", "cancelled", "skipped")
-        )
+        finished = sum(collection[f"segments_{state}"] for state in ("completed", "failed", "cancelled", "skipped"))
         total = collection["segments_total"]
         return json_response(
             {

@@ -57,9 +57,7 @@ _TABLE = """
     JOIN segment ON segment_file = result_file
    ORDER BY segment.segment_start, result.file_row_number
 """
-_NOTHING = (
-    "SELECT NULL::DATE AS segment_start, NULL::DATE AS segment_end, NULL::INTEGER AS segment_version LIMIT 0"
-)
+_NOTHING = "SELECT NULL::DATE AS segment_start, NULL::DATE AS segment_end, NULL::INTEGER AS segment_version LIMIT 0"
 
 
 def _write(results: list[SegmentResult], format: Format, target: Path) -> None:
@@ -74,9 +72,7 @@ def _write(results: list[SegmentResult], format: Format, target: Path) -> None:
     with tables() as session:
         if format == "json" and results:
             table = _finite(session, table, parameters)
-        session.execute(
-            f"COPY ({table}) TO {sql_text(str(target))} ({_COPY[format]})", parameters if results else {}
-        )
+        session.execute(f"COPY ({table}) TO {sql_text(str(target))} ({_COPY[format]})", parameters if results else {})
 
 
 def _finite(session: duckdb.DuckDBPyConnection, table: str, parameters: dict[str, object]) -> str:

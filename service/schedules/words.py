@@ -50,9 +50,7 @@ def sentences(spec: ScheduleSpec, report_zone: str) -> tuple[str, ...]:
         found.append(f"Where clocks go forward past {config.time}, it runs later by as much, as 02:30 would at 03:30.")
     else:
         found.append(f"Where clocks go forward past {config.time}, it does not run that day.")
-    found.append(
-        f"Where clocks go back and {config.time} comes twice, it runs once, the {config.repeat_policy} time."
-    )
+    found.append(f"Where clocks go back and {config.time} comes twice, it runs once, the {config.repeat_policy} time.")
     found += [_catch_up(config), _overlap(config)]
     if config.jitter_seconds > 1:
         wait = _counted(config.jitter_seconds - 1, "second")

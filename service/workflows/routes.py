@@ -50,9 +50,7 @@ class CreateWorkflow(Body, frozen=True, kw_only=True):
     def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
         if isinstance(sql := given.get("sql_query"), str):
             for found in sorted(set(PLACEHOLDER.findall(sql))):
-                yield Problem(
-                    "/sql_query", f"holds {{{{{found}}}}}; write CUSTOM_PARAMETER('{found}') in its place"
-                )
+                yield Problem("/sql_query", f"holds {{{{{found}}}}}; write CUSTOM_PARAMETER('{found}') in its place")
         declared = given.get("parameters", ())
         names = [parameter.name for parameter in declared] if declared is not INVALID else []
         for index, name in enumerate(names):

@@ -38,9 +38,7 @@ class Report(msgspec.Struct, frozen=True):
     missed: list[str]
 
 
-def report_of(
-    results: Mapping[str, Sequence[Result]], targets: Mapping[str, float | None], seconds: float
-) -> Report:
+def report_of(results: Mapping[str, Sequence[Result]], targets: Mapping[str, float | None], seconds: float) -> Report:
     """`results` has one result of each contender for each round; OURS is among them."""
     ours = [result.rate for result in results[OURS]]
     contenders = []

@@ -22,9 +22,7 @@ DATA = Reviewed(
     window_end=date(2026, 3, 1),
     segments=52,
 )
-METADATA = Metadata(
-    correlation_id="01890a5d-ac96-774b-bcce-b302099a8057", trace_id="4bf92f3577b34da6a3ce929d0e0e4736"
-)
+METADATA = Metadata(correlation_id="01890a5d-ac96-774b-bcce-b302099a8057", trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
 
 # The same as columns, for those who insert rows.
 EVENT_TYPE = event_type_of(DATA)

@@ -48,9 +48,7 @@ class Year:
 
     async def submit(self, *, parallel_limit: int = 10) -> None:
         await self.api.ready()
-        self.collection_id = await self.api.submit_backfill(
-            self._first, self._last, parallel_limit=parallel_limit
-        )
+        self.collection_id = await self.api.submit_backfill(self._first, self._last, parallel_limit=parallel_limit)
 
     async def completed(self, share: float) -> None:
         """Waits until this share of the segments is completed."""

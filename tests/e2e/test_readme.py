@@ -42,9 +42,7 @@ def with_variables(script: str, values: Mapping[str, str]) -> str:
     """The script with other values for variables that it sets itself."""
     lines = script.splitlines()
     for name, value in values.items():
-        found = [
-            number for number, line in enumerate(lines) if line.removeprefix("export ").startswith(f"{name}=")
-        ]
+        found = [number for number, line in enumerate(lines) if line.removeprefix("export ").startswith(f"{name}=")]
         assert len(found) == 1, f"the README sets {name} {len(found)} times"
         lines[found[0]] = f"export {name}={shlex.quote(value)}"
     return "\n".join(lines)

@@ -16,9 +16,7 @@ def read(**values: str) -> Settings:
 
 
 def test_values_are_read_by_their_types() -> None:
-    settings = read(
-        DATA_DIR="/data", PORT="0", LEASE_MARGIN="2.5", AMC_POLL_DELAYS="0, 0.5,10", DATABASE_POOL_SIZE="3"
-    )
+    settings = read(DATA_DIR="/data", PORT="0", LEASE_MARGIN="2.5", AMC_POLL_DELAYS="0, 0.5,10", DATABASE_POOL_SIZE="3")
     assert settings.data_dir == Path("/data")
     assert (settings.port, settings.lease_margin, settings.database_pool_size) == (0, 2.5, 3)
     assert settings.amc_poll_delays == (0.0, 0.5, 10.0)

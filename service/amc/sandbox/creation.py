@@ -69,9 +69,7 @@ def read_order(body: Mapping[str, object], declared: list[dict[str, object]]) ->
     if body.get("timeWindowType", "MOST_RECENT_DAY") != "EXPLICIT":
         raise Refused(400, "timeWindowType: this sandbox runs EXPLICIT windows only.")
     try:
-        window = read_window(
-            body.get("timeWindowStart"), body.get("timeWindowEnd"), body.get("timeWindowTimeZone")
-        )
+        window = read_window(body.get("timeWindowStart"), body.get("timeWindowEnd"), body.get("timeWindowTimeZone"))
     except BadWindow as error:
         raise Refused(400, str(error)) from None
     values = body.get("parameterValues") or {}

@@ -64,9 +64,7 @@ async def token(request: Request) -> Response:
             fields = {}
     else:
         fields = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-    missing = [
-        name for name in ("grant_type", "refresh_token", "client_id", "client_secret") if not fields.get(name)
-    ]
+    missing = [name for name in ("grant_type", "refresh_token", "client_id", "client_secret") if not fields.get(name)]
     if missing:
         text = f"The request is missing a required parameter: {missing[0]}"
         return answer({"error": "invalid_request", "error_description": text}, status=400)

@@ -90,9 +90,7 @@ class AmqpBroker:
             raise PublishFailed([messages[index] for index in failures], "; ".join(reasons[:3]))
 
     async def consume(self, handler: Handler, *, concurrency: int) -> AmqpConsumption:
-        consumption = AmqpConsumption(
-            self._topology.work, handler, concurrency, on_stop=self._consumptions.discard
-        )
+        consumption = AmqpConsumption(self._topology.work, handler, concurrency, on_stop=self._consumptions.discard)
         self._consumptions.add(consumption)
         self._attached = False
         self._wake.set()

@@ -39,9 +39,7 @@ class Topology:
         self.delays = delays
         self.work: dict[Lane, str] = {lane: f"{prefix}.work.{lane}" for lane in LANES}
         self.dead = f"{prefix}.dead"
-        self._waits = {
-            (lane, delay): f"{prefix}.wait.{lane}.{delay_name(delay)}" for lane in LANES for delay in delays
-        }
+        self._waits = {(lane, delay): f"{prefix}.wait.{lane}.{delay_name(delay)}" for lane in LANES for delay in delays}
 
     def route(self, lane: Lane, delay: float) -> str:
         """The queue into which a message of this lane goes to be handed out `delay` seconds from now."""

@@ -57,9 +57,7 @@ async def test_a_result_that_is_not_there_yet_is_a_transient_error(connect: Conn
         assert (raised.value.kind, raised.value.code) == ("transient", "not_downloadable")
 
 
-async def test_values_are_written_as_amazon_writes_them(
-    connect: Connect, adwords: TableFile, tmp_path: Path
-) -> None:
+async def test_values_are_written_as_amazon_writes_them(connect: Connect, adwords: TableFile, tmp_path: Path) -> None:
     sql = r"""
         SELECT 'say "yes", a\b' AS text, CAST(NULL AS VARCHAR) AS nothing, MIN(date) AS day,
                CAST(MIN(date) AS TIMESTAMP) AS moment, COUNT(*) > 0 AS flag, CAST(1.50 AS DECIMAL(9,2)) AS price

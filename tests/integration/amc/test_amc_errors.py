@@ -37,9 +37,7 @@ async def test_a_token_is_renewed_before_it_ends(connect: Connect) -> None:
         assert (stats["tokens_issued"], stats["answers"]) == (2, {"200": 2})
 
 
-async def test_an_expired_token_is_renewed_once_and_the_call_repeated(
-    connect: Connect, adwords: TableFile
-) -> None:
+async def test_an_expired_token_is_renewed_once_and_the_call_repeated(connect: Connect, adwords: TableFile) -> None:
     options = SandboxOptions(tables=(adwords,), faults=Faults(expire_tokens_every=3))
     async with running_sandbox(options) as handle:
         bench = await connect(handle)

@@ -105,9 +105,7 @@ async def test_shifted_dates_end_yesterday(connect: Connect, adwords: TableFile,
         assert await bench.rows(execution, tmp_path) == [[first.isoformat(), "2026-06-14"]]
 
 
-async def test_a_create_whose_answer_was_lost_is_found_by_list_and_match(
-    connect: Connect, adwords: TableFile
-) -> None:
+async def test_a_create_whose_answer_was_lost_is_found_by_list_and_match(connect: Connect, adwords: TableFile) -> None:
     options = SandboxOptions(tables=(adwords,), faults=Faults(drop_every=2))
     async with running_sandbox(options) as handle:
         bench = await connect(handle)
@@ -130,9 +128,7 @@ async def test_a_create_whose_answer_was_lost_is_found_by_list_and_match(
         assert (await bench.finish(found[1])).status == "SUCCEEDED"
 
 
-async def test_a_list_goes_over_all_pages_and_shows_cancelled_executions(
-    connect: Connect, adwords: TableFile
-) -> None:
+async def test_a_list_goes_over_all_pages_and_shows_cancelled_executions(connect: Connect, adwords: TableFile) -> None:
     async with running_sandbox(SandboxOptions(tables=(adwords,), pending_seconds=30)) as handle:
         bench = await connect(handle)
         name, other = await bench.save(), await bench.save(bench.sql + " HAVING SUM(clicks) > 0")
@@ -181,9 +177,7 @@ async def test_an_instance_never_runs_more_than_its_limit_and_the_rest_wait_pend
         assert seen == {"overall": 7, "by_instance": {"amcsandbox1": 7}, "by_workflow": {name: 7}}
 
 
-async def test_an_execution_answers_the_fields_that_amazon_has_recorded(
-    connect: Connect, adwords: TableFile
-) -> None:
+async def test_an_execution_answers_the_fields_that_amazon_has_recorded(connect: Connect, adwords: TableFile) -> None:
     async with running_sandbox(SandboxOptions(tables=(adwords,))) as handle:
         bench = await connect(handle)
         execution = await bench.run(bench.request(await bench.save()))
@@ -205,9 +199,7 @@ async def test_instances_are_listed_with_the_ids_that_calls_about_them_need(conn
         bench = await connect(handle)
         listed = await bench.client.list_instances()
         assert [item.instance_id for item in listed] == ["amcsandbox1", "amcsandbox2"]
-        assert {(item.advertiser_id, item.marketplace_id) for item in listed} == {
-            ("ENTITYSANDBOX1", "ATVPDKIKX0DER")
-        }
+        assert {(item.advertiser_id, item.marketplace_id) for item in listed} == {("ENTITYSANDBOX1", "ATVPDKIKX0DER")}
 
 
 async def test_a_window_fails_as_often_as_the_fault_says_and_then_succeeds(

@@ -35,9 +35,7 @@ async def start(options: SandboxOptions) -> asyncio.subprocess.Process:
     return process
 
 
-async def test_workflows_and_executions_survive_a_kill(
-    connect: Connect, adwords: TableFile, tmp_path: Path
-) -> None:
+async def test_workflows_and_executions_survive_a_kill(connect: Connect, adwords: TableFile, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     state = tmp_path / "state"

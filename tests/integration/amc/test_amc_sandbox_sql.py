@@ -135,9 +135,7 @@ async def test_common_table_expressions_values_and_extended_windows_run(
         assert await bench.rows(execution, tmp_path) == [["4", "2025-01-08", "4"]]
 
 
-async def test_rows_over_too_few_users_are_left_out_where_a_threshold_is_set(
-    connect: Connect, tmp_path: Path
-) -> None:
+async def test_rows_over_too_few_users_are_left_out_where_a_threshold_is_set(connect: Connect, tmp_path: Path) -> None:
     sql = (
         "SELECT customer_search_term, COUNT(DISTINCT user_id) AS users "
         "FROM sponsored_ads_traffic GROUP BY customer_search_term"

@@ -73,9 +73,7 @@ class Recorder:
 
 
 def message(name: str, lane: Lane = "bulk") -> StepMessage:
-    return StepMessage(
-        segment_id=name, collection_id="c", team_id="t", step="poll", fence=1, sequence=1, lane=lane
-    )
+    return StepMessage(segment_id=name, collection_id="c", team_id="t", step="poll", fence=1, sequence=1, lane=lane)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 15) -> None:

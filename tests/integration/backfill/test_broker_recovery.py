@@ -60,9 +60,7 @@ Opened = Callable[..., Awaitable[AmqpBroker]]
 
 
 def message(name: str, lane: Lane = "bulk") -> StepMessage:
-    return StepMessage(
-        segment_id=name, collection_id="c", team_id="t", step="poll", fence=1, sequence=1, lane=lane
-    )
+    return StepMessage(segment_id=name, collection_id="c", team_id="t", step="poll", fence=1, sequence=1, lane=lane)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -178,9 +176,7 @@ async def test_a_deleted_work_queue_is_declared_and_consumed_again(
     assert broker.healthy
 
 
-async def test_the_watchdog_finds_what_nobody_reported(
-    node: RabbitNode, topology: Topology, opened: Opened
-) -> None:
+async def test_the_watchdog_finds_what_nobody_reported(node: RabbitNode, topology: Topology, opened: Opened) -> None:
     taken: list[str] = []
 
     async def handler(delivery: Delivery) -> None:

@@ -105,9 +105,7 @@ async def test_one_window_that_always_fails_leaves_the_rest_complete(seed: Seed,
     assert events[-1].data.error == "Internal error of the day"  # type: ignore[attr-defined]
 
 
-async def test_a_window_that_fails_once_is_completed_by_the_next_attempt(
-    seed: Seed, sandbox: RunningSandbox
-) -> None:
+async def test_a_window_that_fails_once_is_completed_by_the_next_attempt(seed: Seed, sandbox: RunningSandbox) -> None:
     sandbox.sandbox.faults.set(Faults(fail_windows=(LAST,), fail_times=1))
     collection = await seed.collection(2)
     end = await finished(seed.pool, collection)
@@ -127,9 +125,7 @@ async def test_throttling_delays_and_never_fails_or_doubles(seed: Seed, sandbox:
     assert sandbox.sandbox.stats.report(sandbox.sandbox.executions.values())["duplicates"] == 0
 
 
-async def test_server_errors_that_acted_never_lead_to_a_second_execution(
-    seed: Seed, sandbox: RunningSandbox
-) -> None:
+async def test_server_errors_that_acted_never_lead_to_a_second_execution(seed: Seed, sandbox: RunningSandbox) -> None:
     sandbox.sandbox.faults.set(Faults(error_rate=0.25, errors_act=True, expire_tokens_every=7))
     collection = await seed.collection(DAYS, max_attempts=50)
     end = await finished(seed.pool, collection, seconds=60)

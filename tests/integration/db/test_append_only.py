@@ -202,25 +202,20 @@ async def test_functions_that_run_as_their_owner_have_a_fixed_search_path_and_ar
     ],
 )
 async def test_the_service_refuses_a_role_that_could_alter_the_log(
-    database: Database, make_unfit: str, reason: str
+    recorded: Database, make_unfit: str, reason: str
 ) -> None:
-    admin = await asyncpg.connect(database.admin_url)
-    await admin.execute(f"CREATE ROLE unfit LOGIN; GRANT {SERVICE} TO unfit")
-    try:
-        unfit = await asyncpg.connect(database.admin_url.replace("postgres@", "unfit@"))
-        await refuse_unfit_role(unfit)
-        await admin.execute(make_unfit)
-        with pytest.raises(DatabaseRefused) as refused:
-            await refuse_unfit_role(unfit)
-        assert str(refused.value).startswith(f"The role 'unfit' of REPORT_BUILDER_DATABASE_URL {reason}")
-        assert "Name a plain login role there" in str(refused.value)
-        await unfit.close()
-    finally:
-        await admin.execute(
-            "REASSIGN OWNED BY unfit TO postgres; DROP OWNED BY unfit; DROP ROLE unfit;"
-            "DROP ROLE IF EXISTS unfit_boss"
-        )
-        await admin.close()
+    admin = await asyncpg.connect(recorded.admin_url)
+    transaction = admin.transaction()
+    await transaction.start()
+    await admin.execute(f"CREATE ROLE unfit LOGIN; GRANT {SERVICE} TO unfit; SET SESSION AUTHORIZATION unfit")
+    await refuse_unfit_role(admin)
+    await admin.execute(f"RESET SESSION AUTHORIZATION; {make_unfit}; SET SESSION AUTHORIZATION unfit")
+    with pytest.raises(DatabaseRefused) as refused:
+        await refuse_unfit_role(admin)
+    assert str(refused.value).startswith(f"The role 'unfit' of REPORT_BUILDER_DATABASE_URL {reason}")
+    assert "Name a plain login role there" in str(refused.value)
+    await transaction.rollback()
+    await admin.close()
 
 
 async def test_the_program_does_not_start_as_superuser(recorded: Database, tmp_path: Path) -> None:
@@ -235,8 +230,6 @@ async def test_the_program_does_not_start_on_a_database_without_migrations(
 ) -> None:
     async with postgres_server.fresh_database(migrated=False) as bare:
         settings = Settings(database_url=bare.service_url, data_dir=tmp_path, port=0)
-        with pytest.raises(
-            DatabaseRefused, match=r"lacks the migrations event_log, .* `report-builder migrate up`"
-        ):
+        with pytest.raises(DatabaseRefused, match=r"lacks the migrations event_log, .* `report-builder migrate up`"):
             async with running(settings, roles=PROJECTOR):
                 pass

@@ -89,9 +89,7 @@ def day(text: str) -> date:
 
 
 async def lookback(database: asyncpg.Connection[Any], config: object, as_of: str) -> tuple[date, date]:
-    rows = await database.fetch(
-        "SELECT * FROM public.calculate_lookback_dates($1, $2)", json.dumps(config), day(as_of)
-    )
+    rows = await database.fetch("SELECT * FROM public.calculate_lookback_dates($1, $2)", json.dumps(config), day(as_of))
     assert len(rows) == 1
     return rows[0]["start_date"], rows[0]["end_date"]
 
@@ -288,9 +286,7 @@ def pythons_answer(config: dict[str, Any], as_of: date, retention: int) -> tuple
 @pytest.mark.parametrize("seed", range(4))
 async def test_lookbacks_agree_with_python(database: asyncpg.Connection[Any], seed: int) -> None:
     chance = random.Random(seed)
-    cases = [
-        (random_lookback(chance), random_date(chance), chance.choice([425, 425, 400, 1000])) for _ in range(3000)
-    ]
+    cases = [(random_lookback(chance), random_date(chance), chance.choice([425, 425, 400, 1000])) for _ in range(3000)]
     # try_lookback finds its callees by the search path; the functions themselves do not need one.
     await database.execute("SET search_path = public")
     rows = await database.fetch(

@@ -102,6 +102,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+ON_THE_NEWEST_ALONE = pytest.mark.parametrize("server", ["18"], ids="PostgreSQL {}".format, indirect=True)
+
+
 @pytest.fixture
 async def empty(server: Server) -> AsyncIterator[Database]:
     """A database that no migration has touched, on a server without our roles."""
@@ -205,6 +208,7 @@ async def test_a_migration_that_fails_midway_leaves_nothing(empty: Database, edi
     assert len(await migrate_up(empty.admin_url)) == LAST - 1
 
 
+@ON_THE_NEWEST_ALONE
 async def test_a_migration_that_was_edited_after_it_was_applied_is_refused(empty: Database, edited: Path) -> None:
     await migrate_up(empty.admin_url)
     replace(edited.parent / "sql" / "tables" / "workflows.sql", "name           text", "title          text")
@@ -212,6 +216,7 @@ async def test_a_migration_that_was_edited_after_it_was_applied_is_refused(empty
         await migrate_up(empty.admin_url, folder=edited)
 
 
+@ON_THE_NEWEST_ALONE
 async def test_an_edited_function_is_created_again_and_nothing_else(empty: Database, edited: Path) -> None:
     await migrate_up(empty.admin_url)
     before = await catalog(empty)
@@ -223,13 +228,12 @@ async def test_an_edited_function_is_created_again_and_nothing_else(empty: Datab
     assert await migrate_up(empty.admin_url, folder=edited) == []
 
 
+@ON_THE_NEWEST_ALONE
 async def test_two_that_migrate_at_once_wait_for_each_other(empty: Database) -> None:
     async with connected(empty.admin_url) as other:
         await other.execute("SELECT pg_advisory_lock(hashtext('report_builder_migrate'))")
         both = [asyncio.create_task(migrate_up(empty.admin_url, service_url=empty.service_url)) for _ in range(2)]
-        while (
-            await other.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") < 2
-        ):
+        while await other.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") < 2:
             await asyncio.sleep(0.01)
         assert await other.fetchval("SELECT to_regclass('schema_migrations')") is None
     assert sorted(map(len, await asyncio.gather(*both))) == [0, LAST + 2]
@@ -262,6 +266,7 @@ async def test_the_login_of_the_service_is_created_and_may_append(empty: Databas
         await connection.execute('DROP ROLE "it\'s me"')
 
 
+@ON_THE_NEWEST_ALONE
 async def test_a_login_that_is_there_is_given_the_role_and_nothing_else(empty: Database) -> None:
     async with connected(empty.admin_url) as connection:
         await connection.execute("CREATE ROLE report_builder LOGIN CONNECTION LIMIT 7")
@@ -271,6 +276,7 @@ async def test_a_login_that_is_there_is_given_the_role_and_nothing_else(empty: D
         assert limit == 7
 
 
+@ON_THE_NEWEST_ALONE
 async def test_an_address_of_the_service_that_names_no_user_is_refused(empty: Database) -> None:
     with pytest.raises(MigrationError, match="REPORT_BUILDER_DATABASE_URL names no user"):
         await migrate_up(empty.admin_url, service_url=f"postgresql:///{empty.name}")
@@ -339,6 +345,7 @@ async def test_an_admin_without_the_rights_is_told_which_ones_he_needs(
         assert not await our_roles(empty)
 
 
+@ON_THE_NEWEST_ALONE
 async def test_a_migration_goes_to_the_schema_public_whatever_the_search_path_is(empty: Database) -> None:
     async with connected(empty.admin_url) as connection:
         await connection.execute("CREATE SCHEMA elsewhere; GRANT ALL ON SCHEMA elsewhere TO PUBLIC")
@@ -364,9 +371,7 @@ async def test_a_migration_goes_to_the_schema_public_whatever_the_search_path_is
     ],
     ids=["no down", "no up", "empty down", "gap"],
 )
-def test_a_folder_of_migrations_that_is_not_whole_is_refused(
-    edited: Path, name: str, text: str, sentence: str
-) -> None:
+def test_a_folder_of_migrations_that_is_not_whole_is_refused(edited: Path, name: str, text: str, sentence: str) -> None:
     (edited / name).write_text(text)
     with pytest.raises(MigrationError, match=sentence):
         load_migrations(edited)

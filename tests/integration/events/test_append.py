@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from db.pool import Pool
-from events.append import Appended, AppendRequest, Conflict, HalfKnown, IdempotencyKey, KeyReused, Write
+from events.append import Appended, AppendRequest, Conflict, Expected, HalfKnown, IdempotencyKey, KeyReused, Write
 from events.envelope import Metadata, new_id
 from events.reader import LogDamaged, read_after, read_head, read_stream
 from tests.postgres import Database
@@ -50,9 +50,8 @@ async def test_what_was_appended_is_read_back_as_it_was(connection: asyncpg.Conn
     assert await read_stream(connection, "report-2") == []
 
 
-@pytest.mark.parametrize(
-    ("there", "expected", "appended"),
-    [
+async def test_an_append_holds_where_its_expected_version_does(connection: asyncpg.Connection[Any]) -> None:
+    cases: list[tuple[int, Expected, bool]] = [
         (0, "any", True),
         (2, "any", True),
         (0, "none", True),
@@ -62,20 +61,19 @@ async def test_what_was_appended_is_read_back_as_it_was(connection: asyncpg.Conn
         (2, 1, False),
         (2, 3, False),
         (0, 1, False),
-    ],
-)
-async def test_an_append_holds_where_its_expected_version_does(
-    connection: asyncpg.Connection[Any], there: int, expected: Any, appended: bool
-) -> None:
-    if there:
-        await append(connection, request("report-1", *(note() for _ in range(there))))
-    (verdict,) = await append(connection, request("report-1", note(), note(), expected=expected))
-    if appended:
-        assert verdict == Appended(there + 1, there + 2, (there + 2,))
-    else:
-        assert isinstance(verdict, Conflict)
-        assert verdict.actual == {"report-1": there}
-    assert await read_head(connection) == there + 2 * appended
+    ]
+    for number, (there, expected, appended) in enumerate(cases):
+        stream = f"report-{number}"
+        if there:
+            await append(connection, request(stream, *(note() for _ in range(there))))
+        head = await read_head(connection)
+        (verdict,) = await append(connection, request(stream, note(), note(), expected=expected))
+        if appended:
+            assert verdict == Appended(head + 1, head + 2, (there + 2,)), (there, expected)
+        else:
+            assert isinstance(verdict, Conflict), (there, expected)
+            assert verdict.actual == {stream: there}
+        assert await read_head(connection) == head + 2 * appended
 
 
 async def test_several_streams_are_written_together_or_not_at_all(connection: asyncpg.Connection[Any]) -> None:
@@ -200,9 +198,7 @@ async def waits_for_a_lock(pool: Pool, connection: asyncpg.Connection[Any]) -> N
             await asyncio.sleep(0.01)
 
 
-async def test_the_time_of_recording_never_goes_back(
-    database: Database, connection: asyncpg.Connection[Any]
-) -> None:
+async def test_the_time_of_recording_never_goes_back(database: Database, connection: asyncpg.Connection[Any]) -> None:
     await append(connection, request("report-1"))
     owner = await asyncpg.connect(database.admin_url)
     ahead = await owner.fetchval(

@@ -22,7 +22,7 @@ from events.feed import Feed
 from events.reader import read_after, read_head
 from events.writer import AppendWriter, LogUnavailable, Overloaded
 from tests.postgres import Database, Server
-from tests.recording import note, request
+from tests.recording import blocked_backend, note, request
 
 WRITERS, STREAMS, EACH, READERS = 64, 16, 10, 4
 
@@ -49,19 +49,6 @@ async def appends_held_up(database: Database) -> AsyncIterator[asyncpg.Connectio
     async with admin(database) as connection, connection.transaction():
         await connection.execute("SELECT FROM append_lock FOR UPDATE")
         yield connection
-
-
-async def waiting_backends(connection: asyncpg.Connection[Any]) -> list[int]:
-    """The backends that wait for the lock; there is one at least."""
-    async with asyncio.timeout(5):
-        while not (
-            rows := await connection.fetch(
-                "SELECT pid FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))",
-                connection.get_server_pid(),
-            )
-        ):
-            await asyncio.sleep(0.01)
-    return [row["pid"] for row in rows]
 
 
 async def test_64_writers_and_4_readers_agree_on_one_order(database: Database) -> None:
@@ -175,9 +162,7 @@ async def test_the_same_request_twice_at_once_is_recorded_once(writer: AppendWri
     assert await read_head(pool) == 2
 
 
-async def test_a_key_that_is_sent_twice_at_once_gives_both_the_first_answer(
-    writer: AppendWriter, pool: Pool
-) -> None:
+async def test_a_key_that_is_sent_twice_at_once_gives_both_the_first_answer(writer: AppendWriter, pool: Pool) -> None:
     requests = [
         request("report-1", key=IdempotencyKey("k", b"digest", 201, f'{{"try": {number}}}')) for number in range(2)
     ]
@@ -204,7 +189,7 @@ async def test_the_row_of_a_caller_that_was_cancelled_is_recorded_all_the_same(
 ) -> None:
     async with appends_held_up(database) as holder:
         sent = [asyncio.create_task(writer.append(request(f"report-{number}"))) for number in range(3)]
-        await waiting_backends(holder)
+        await blocked_backend(holder)
         for task in sent:
             task.cancel()
         assert all(
@@ -220,8 +205,7 @@ async def test_a_backend_that_is_terminated_mid_way_costs_nothing_and_doubles_no
 ) -> None:
     async with appends_held_up(database) as holder:
         sent = [asyncio.create_task(writer.append(request(f"report-{number}"))) for number in range(10)]
-        for pid in await waiting_backends(holder):
-            assert await holder.fetchval("SELECT pg_terminate_backend($1)", pid)
+        assert await holder.fetchval("SELECT pg_terminate_backend($1)", await blocked_backend(holder))
     answers = await asyncio.gather(*sent)
     assert not any(answer.duplicate for answer in answers)
     assert sorted(answer.last_position for answer in answers) == list(range(1, 11))
@@ -281,7 +265,7 @@ async def test_a_queue_that_is_full_refuses_at_once(database: Database, pool: Po
     writer = AppendWriter(pool, max_queue=5)
     async with appends_held_up(database) as holder:
         first = asyncio.create_task(writer.append(request("report-1")))
-        await waiting_backends(holder)
+        await blocked_backend(holder)
         waiting = [asyncio.create_task(writer.append(request("report-1"))) for _ in range(5)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
@@ -297,7 +281,7 @@ async def test_a_writer_that_closes_records_what_waits_and_refuses_more(
 ) -> None:
     async with appends_held_up(database) as holder:
         waiting = [asyncio.create_task(writer.append(request("report-1"))) for _ in range(300)]
-        await waiting_backends(holder)
+        await blocked_backend(holder)
         closing = asyncio.create_task(writer.close())
         await asyncio.sleep(0)
         with pytest.raises(LogUnavailable):

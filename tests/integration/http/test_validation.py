@@ -121,15 +121,11 @@ async def test_the_longest_window_in_reach_is_taken(api: Service) -> None:
 
 
 async def test_an_instance_may_have_its_own_limits(api: Service) -> None:
-    await api.done(
-        "/api/instances", {**INSTANCE, "instance_id": "small", "max_concurrent": 2, "retention_days": 30}
-    )
+    await api.done("/api/instances", {**INSTANCE, "instance_id": "small", "max_concurrent": 2, "retention_days": 30})
     workflow = await api.workflow()
     path = await api.report()
     body = {"instance_id": "small", "workflow_id": workflow, "lookback_config": {**WEEK, "value": 31}}
-    assert (
-        str(TODAY - timedelta(days=30)) in refused(await api.post(f"{path}/parameters", body))["/lookback_config"]
-    )
+    assert str(TODAY - timedelta(days=30)) in refused(await api.post(f"{path}/parameters", body))["/lookback_config"]
     await api.done(f"{path}/parameters", {**body, "lookback_config": WEEK})
     schedule = {**ONCE, "segmentation_config": {"type": "daily", "parallel_limit": 3}}
     problems = refused(await api.post(f"{path}/schedule", schedule))

@@ -98,9 +98,7 @@ async def test_progress_names_every_segment(service: Service, numbers: Numbers) 
     assert [segment["segment_number"] for segment in segments] == list(range(1, len(segments) + 1))
     assert segments[0]["week_start"] == numbers.first.isoformat()
     for before, after in pairwise(segments):
-        assert date.fromisoformat(after["week_start"]) - date.fromisoformat(before["week_end"]) == timedelta(
-            days=1
-        )
+        assert date.fromisoformat(after["week_start"]) - date.fromisoformat(before["week_end"]) == timedelta(days=1)
     assert sum(segment["row_count"] for segment in segments) == 14
     assert len({segment["amc_execution_id"] for segment in segments}) == len(segments)
     assert all(segment["status"] == "completed" and segment["attempts"] == 1 for segment in segments)

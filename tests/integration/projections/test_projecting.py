@@ -26,6 +26,7 @@ from tests.recording import (
     STATE_AFTER,
     Move,
     append,
+    blocked_backend,
     collection,
     instance,
     note,
@@ -105,16 +106,13 @@ async def test_workflows_and_instances_become_rows(log: asyncpg.Connection[Any],
     )
 
 
-async def test_a_collection_becomes_one_row_and_one_for_each_segment(
-    log: asyncpg.Connection[Any], pool: Pool
-) -> None:
+async def test_a_collection_becomes_one_row_and_one_for_each_segment(log: asyncpg.Connection[Any], pool: Pool) -> None:
     collection_id, segment_ids = await record_collection(log, 3)
     await project(pool)
     row = await collection_row(pool, collection_id)
     assert (row["backfill_status"], row["segments_total"], row["segments_active"]) == ("pending", 3, 0)
     assert (row["lookback_config"], row["lane"], row["workflow_id"]) == (
-        '{"type": "relative", "unit": "weeks", "align": "trailing", "value": 3, "weekStart": null,'
-        ' "dataDelayDays": 0}',
+        '{"type": "relative", "unit": "weeks", "align": "trailing", "value": 3, "weekStart": null, "dataDelayDays": 0}',
         "bulk",
         "w1",
     )
@@ -171,23 +169,7 @@ async def test_a_segment_goes_from_state_to_state(log: asyncpg.Connection[Any], 
         assert (segment_now["finished_at"] is not None) == (segment_now["status"] in ("completed", "failed"))
 
 
-@pytest.mark.parametrize(
-    ("ends", "status"),
-    [
-        ("pp", "pending"),
-        ("pa", "in_progress"),
-        ("pw", "in_progress"),
-        ("pc", "in_progress"),
-        ("pf", "in_progress"),
-        ("fa", "in_progress"),
-        ("cc", "completed"),
-        ("cf", "partial"),
-        ("ff", "failed"),
-    ],
-)
-async def test_the_status_of_a_backfill_follows_from_its_segments(
-    log: asyncpg.Connection[Any], pool: Pool, ends: str, status: str
-) -> None:
+async def test_the_status_of_a_backfill_follows_from_its_segments(log: asyncpg.Connection[Any], pool: Pool) -> None:
     moves: dict[str, tuple[Move, ...]] = {
         "p": (),
         "a": ("admit",),
@@ -195,12 +177,24 @@ async def test_the_status_of_a_backfill_follows_from_its_segments(
         "c": ("admit", "submit", "complete"),
         "f": ("admit", "fail"),
     }
-    collection_id, segment_ids = await record_collection(log, len(ends))
-    for segment_id, end in zip(segment_ids, ends, strict=True):
-        if moves[end]:
-            await record_moves(log, collection_id, segment_id, *moves[end])
-    await project(pool)
-    assert (await collection_row(pool, collection_id))["backfill_status"] == status
+    statuses = {
+        "pp": "pending",
+        "pa": "in_progress",
+        "pw": "in_progress",
+        "pc": "in_progress",
+        "pf": "in_progress",
+        "fa": "in_progress",
+        "cc": "completed",
+        "cf": "partial",
+        "ff": "failed",
+    }
+    for ends, status in statuses.items():
+        collection_id, segment_ids = await record_collection(log, len(ends))
+        for segment_id, end in zip(segment_ids, ends, strict=True):
+            if moves[end]:
+                await record_moves(log, collection_id, segment_id, *moves[end])
+        await project(pool)
+        assert (await collection_row(pool, collection_id))["backfill_status"] == status, ends
     assert not await pool.fetch(RECOUNT)
 
 
@@ -297,11 +291,7 @@ async def test_a_projector_that_is_killed_between_apply_and_commit_leaves_nothin
         # Segments are written last: the collection's new counters are in the table by then, not committed.
         await admin.execute("SELECT FROM report_data_weeks WHERE segment_id = $1 FOR UPDATE", segment_id)
         projecting = asyncio.create_task(project_batch(pool))
-        blocked = "SELECT pid FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))"
-        async with asyncio.timeout(5):
-            while not (pid := await admin.fetchval(blocked, admin.get_server_pid())):
-                await asyncio.sleep(0.01)
-        assert await admin.fetchval("SELECT pg_terminate_backend($1)", pid)
+        assert await admin.fetchval("SELECT pg_terminate_backend($1)", await blocked_backend(admin))
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await projecting
     await admin.close()

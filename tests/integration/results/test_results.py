@@ -54,9 +54,7 @@ async def test_types_survive_the_way_through_csv(service: Service, numbers: Numb
     assert rows[0][1].date() == numbers.first
 
 
-async def test_segments_with_equal_content_share_a_file_and_are_both_read(
-    service: Service, numbers: Numbers
-) -> None:
+async def test_segments_with_equal_content_share_a_file_and_are_both_read(service: Service, numbers: Numbers) -> None:
     workflow = await service.workflow("SELECT 'same' AS word, COUNT(*) AS days FROM numbers")
     submitted = await service.submitted(daily(numbers, 5), workflow=workflow)
     await service.finished(submitted)

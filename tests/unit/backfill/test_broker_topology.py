@@ -69,9 +69,7 @@ def test_a_prefix_separates_installations() -> None:
     ("delay", "expected"),
     [(-1, None), (0, None), (0.01, 0.1), (0.1, 0.1), (0.11, 0.5), (2, 2), (2.1, 5), (61, 300), (86_400, 900)],
 )
-def test_a_delay_is_rounded_up_to_a_wait_class_and_at_most_to_the_longest(
-    delay: float, expected: float | None
-) -> None:
+def test_a_delay_is_rounded_up_to_a_wait_class_and_at_most_to_the_longest(delay: float, expected: float | None) -> None:
     assert wait_class(delay) == expected
 
 

@@ -62,9 +62,7 @@ class Story:
 
     def submit(self, digest: str = "", ground: Ground = GROUND) -> Any:
         digest = digest or (self.state.review.digest if self.state.review else "0" * 64)
-        submitted, collection = decide.submit(
-            self.state, ground, digest, report_id=REPORT, collection_id=COLLECTION
-        )
+        submitted, collection = decide.submit(self.state, ground, digest, report_id=REPORT, collection_id=COLLECTION)
         self._after(submitted)
         return collection
 
@@ -93,9 +91,7 @@ def test_four_steps_lead_to_a_collection_of_the_reviewed_day() -> None:
     collection = story.submit()
     assert story.state.next_step is None
     assert (collection.lane, collection.as_of, collection.timezone) == ("interactive", AS_OF, "America/New_York")
-    assert [(segment.start, segment.end) for segment in collection.segments] == [
-        (date(2025, 3, 3), date(2025, 3, 9))
-    ]
+    assert [(segment.start, segment.end) for segment in collection.segments] == [(date(2025, 3, 3), date(2025, 3, 9))]
     assert (collection.report_id, collection.sql_query) == (REPORT, "SELECT 1")
 
 
@@ -227,9 +223,7 @@ def test_no_more_runs_at_once_than_the_instance_takes() -> None:
         ),
     ):
         refusal = refused(story.schedule, schedule(**step))
-        assert [problem.pointer for problem in refusal.problems] == [
-            f"{pointer}/segmentation_config/parallel_limit"
-        ]
+        assert [problem.pointer for problem in refusal.problems] == [f"{pointer}/segmentation_config/parallel_limit"]
 
 
 @pytest.mark.parametrize(("field", "value"), [("stop_after_failures", 3), ("reprocess", "failed")])
@@ -254,9 +248,7 @@ def test_recurring_schedules_are_refused_for_now(type: str) -> None:
 
 def test_review_warns_and_does_not_block() -> None:
     story = Story()
-    story.parameters(
-        parameters(lookback_config={"type": "custom", "startDate": "2024-01-10", "endDate": "2025-03-10"})
-    )
+    story.parameters(parameters(lookback_config={"type": "custom", "startDate": "2024-01-10", "endDate": "2025-03-10"}))
     story.schedule()
     assert story.review().warnings == ("data_may_be_incomplete", "incomplete_day", "beyond_amazon_retention")
     story.submit()
@@ -264,8 +256,6 @@ def test_review_warns_and_does_not_block() -> None:
 
 def test_review_looks_at_the_window_again() -> None:
     story = Story()
-    story.parameters(
-        parameters(lookback_config={"type": "custom", "startDate": "2024-01-10", "endDate": "2024-02-10"})
-    )
+    story.parameters(parameters(lookback_config={"type": "custom", "startDate": "2024-01-10", "endDate": "2024-02-10"}))
     story.schedule()
     assert refused(story.review, date(2025, 3, 11)).code == "invalid"

@@ -51,9 +51,7 @@ def day(text: str) -> date:
         (relative(1, "months", align="calendar", dataDelayDays=2), "2025-03-02", "2025-01-01", "2025-01-31"),
     ],
 )
-def test_a_relative_window_is_what_the_semantics_say(
-    config: LookbackConfig, as_of: str, start: str, end: str
-) -> None:
+def test_a_relative_window_is_what_the_semantics_say(config: LookbackConfig, as_of: str, start: str, end: str) -> None:
     assert lookback_dates(config, day(as_of)) == Window(day(start), day(end))
 
 

@@ -134,13 +134,9 @@ def test_a_days_first_instant_is_in_that_day_or_the_day_was_skipped(day: date, z
     assert following > instant or instant.astimezone(rules).date() > day
 
 
-@given(
-    st.dates(date(1970, 1, 2), date(2037, 12, 1)), st.integers(0, 60), st.integers(0, 60), st.sampled_from(ZONES)
-)
+@given(st.dates(date(1970, 1, 2), date(2037, 12, 1)), st.integers(0, 60), st.integers(0, 60), st.sampled_from(ZONES))
 @settings(deadline=None, max_examples=300)
-def test_neighbouring_windows_meet_without_gap_or_overlap(
-    start: date, first: int, second: int, zone_name: str
-) -> None:
+def test_neighbouring_windows_meet_without_gap_or_overlap(start: date, first: int, second: int, zone_name: str) -> None:
     middle = start + timedelta(days=first)
     earlier = amc_window(Window(start, middle), zone_name)
     later = amc_window(Window(middle + timedelta(days=1), middle + timedelta(days=second + 1)), zone_name)

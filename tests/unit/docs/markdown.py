@@ -16,9 +16,7 @@ def sections(path: Path) -> dict[str, str]:
     text = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     found = list(_HEADING.finditer(text))
     ends = [*(heading.start() for heading in found[1:]), len(text)]
-    return {
-        heading[1].replace("`", ""): text[heading.end() : end] for heading, end in zip(found, ends, strict=True)
-    }
+    return {heading[1].replace("`", ""): text[heading.end() : end] for heading, end in zip(found, ends, strict=True)}
 
 
 def rows(section: str) -> list[list[str]]:
@@ -29,9 +27,7 @@ def rows(section: str) -> list[list[str]]:
             lines.append(line)
         elif lines:
             break
-    return [
-        [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]
-    ]
+    return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
 
 
 def names(section: str) -> list[str]:

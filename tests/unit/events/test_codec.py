@@ -68,7 +68,5 @@ def test_a_body_of_a_mebibyte_is_kept_and_one_byte_more_is_not() -> None:
     assert MAX_BODY_BYTES == 1024 * 1024
     longest = "é" * ((MAX_BODY_BYTES - 2) // 2)
     assert len(encode(longest).encode()) == MAX_BODY_BYTES
-    with pytest.raises(
-        UnstorableText, match=rf"has {MAX_BODY_BYTES + 1} bytes; at most {MAX_BODY_BYTES} are kept"
-    ):
+    with pytest.raises(UnstorableText, match=rf"has {MAX_BODY_BYTES + 1} bytes; at most {MAX_BODY_BYTES} are kept"):
         encode(longest + "x")

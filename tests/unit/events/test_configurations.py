@@ -173,9 +173,7 @@ def test_an_unknown_type_does_not_hide_the_problems_of_its_fields() -> None:
 def test_pointers_begin_where_the_caller_says() -> None:
     with pytest.raises(Invalid) as error:
         decode(LookbackConfig, SEVEN_DAYS | {"value": 0}, at="/lookback_config")
-    assert error.value.problems == [
-        Problem("/lookback_config/value", "must be a whole number of at least 1, not 0")
-    ]
+    assert error.value.problems == [Problem("/lookback_config/value", "must be a whole number of at least 1, not 0")]
 
 
 def test_null_is_as_good_as_absent() -> None:
@@ -237,9 +235,7 @@ def test_defaults_are_those_of_the_table() -> None:
         ({"type": "monthly"}, {"type": "relative", "value": 12, "unit": "months", "align": "calendar"}),
     ],
 )
-def test_a_backfill_without_a_window_fetches_a_year_of_complete_periods(
-    segmentation: object, history: object
-) -> None:
+def test_a_backfill_without_a_window_fetches_a_year_of_complete_periods(segmentation: object, history: object) -> None:
     step: BackfillStep = decode(
         BackfillStep, {"schedule_type": "backfill", "backfill_config": {"segmentation_config": segmentation}}
     )
@@ -302,9 +298,7 @@ JSON = st.recursive(
 FIELDS = """type value unit align weekStart startDate endDate frequency time daysOfWeek parameters timezone
 schedule_type backfill_config schedule_config segmentation_config lookback_config instance_id"""
 NAMES = st.sampled_from(FIELDS.split())
-LIKELY = st.sampled_from(
-    ["relative", "custom", "days", "weeks", "calendar", "weekly", "2025-01-01", "09:00", 1, "UTC"]
-)
+LIKELY = st.sampled_from(["relative", "custom", "days", "weeks", "calendar", "weekly", "2025-01-01", "09:00", 1, "UTC"])
 BODIES = st.dictionaries(NAMES, LIKELY | JSON, max_size=6)
 
 

@@ -33,9 +33,7 @@ def with_title(body: dict[str, Any]) -> dict[str, Any]:
     return {"title": body["name"], "owner": body["owner"]}
 
 
-def module(
-    events: dict[tuple[str, int], type[msgspec.Struct]], upcasters: dict[tuple[str, int], Any]
-) -> ModuleType:
+def module(events: dict[tuple[str, int], type[msgspec.Struct]], upcasters: dict[tuple[str, int], Any]) -> ModuleType:
     made = ModuleType("made")
     made.EVENTS, made.UPCASTERS = events, upcasters  # type: ignore[attr-defined]
     return made

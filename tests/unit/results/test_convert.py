@@ -15,9 +15,7 @@ from events.types.segment import ResultColumn
 from service.results.convert import BadResult, csv_to_parquet
 
 
-def column(
-    name: str, type: str = "STRING", precision: int | None = None, scale: int | None = None
-) -> ResultColumn:
+def column(name: str, type: str = "STRING", precision: int | None = None, scale: int | None = None) -> ResultColumn:
     return ResultColumn(name, type, precision, scale)
 
 
@@ -69,9 +67,7 @@ async def test_empty_fields_are_null_and_other_text_stays_as_it_is(convert: Conv
 
 
 @pytest.mark.parametrize("text", ["a,b\n", "a,b", "a,b\r\n", '"a","b"\n'])
-async def test_a_header_alone_is_an_empty_result_with_its_columns(
-    convert: Convert, tmp_path: Path, text: str
-) -> None:
+async def test_a_header_alone_is_an_empty_result_with_its_columns(convert: Convert, tmp_path: Path, text: str) -> None:
     assert await convert([column("a"), column("b", "DATE")], text) == []
     with duckdb.connect() as database:
         described = database.execute(f"DESCRIBE SELECT * FROM '{tmp_path / 'result.parquet'}'").fetchall()

@@ -81,9 +81,7 @@ async def test_rows_stay_in_order_oldest_segment_first(folder: Folder) -> None:
 
 
 async def test_results_may_have_columns_of_our_names(folder: Folder) -> None:
-    columns, rows = await folder.read(
-        folder.segment(1, "SELECT 'x' AS segment_start, 'y' AS filename, 'z' AS file")
-    )
+    columns, rows = await folder.read(folder.segment(1, "SELECT 'x' AS segment_start, 'y' AS filename, 'z' AS file"))
     assert columns == ["segment_start", "segment_end", "segment_version", "segment_start_1", "filename", "file"]
     assert rows[0][3:] == ("x", "y", "z")
 
@@ -99,9 +97,9 @@ async def test_without_segments_the_table_is_empty_and_well_formed(folder: Folde
             case "json":
                 assert json.loads(target.read_text()) == []
             case _:
-                assert database.execute(
-                    "SELECT count(*) FROM read_parquet($f)", {"f": str(target)}
-                ).fetchall() == [(0,)]
+                assert database.execute("SELECT count(*) FROM read_parquet($f)", {"f": str(target)}).fetchall() == [
+                    (0,)
+                ]
 
 
 async def test_csv_quotes_what_needs_it(folder: Folder) -> None:
