@@ -233,8 +233,10 @@ async def test_two_that_migrate_at_once_wait_for_each_other(empty: Database) -> 
     async with connected(empty.admin_url) as other:
         await other.execute("SELECT pg_advisory_lock(hashtext('report_builder_migrate'))")
         both = [asyncio.create_task(migrate_up(empty.admin_url, service_url=empty.service_url)) for _ in range(2)]
-        while await other.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") < 2:
-            await asyncio.sleep(0.01)
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        async with asyncio.timeout(10):
+            while await other.fetchval(waiting) < 2:
+                await asyncio.sleep(0.01)
         assert await other.fetchval("SELECT to_regclass('schema_migrations')") is None
     assert sorted(map(len, await asyncio.gather(*both))) == [0, LAST + 2]
 

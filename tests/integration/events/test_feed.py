@@ -30,8 +30,9 @@ async def following(pool: Pool, *, ring_size: int = 8192) -> AsyncIterator[Feed]
         yield feed
     finally:
         running.cancel()
-        async with asyncio.timeout(10):
-            await asyncio.wait((running,))
+        if not (await asyncio.wait((running,), timeout=10))[0]:
+            pool.terminate()  # its connections would be waited for
+            pytest.fail("the feed does not end")
 
 
 async def collect(feed: Feed, after: int, up_to: int, *, pause: float = 0) -> list[int]:

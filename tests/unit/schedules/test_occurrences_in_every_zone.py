@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Literal
@@ -71,7 +71,7 @@ class Walk:
 
 @pytest.mark.parametrize("part", range(8))
 def test_daily_runs_are_those_that_the_clocks_show(
-    part: int, record_property: pytest.RecordProperty, capsys: pytest.CaptureFixture[str]
+    part: int, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     cases = spans = 0
     for zone_name in distinct_zones()[part::8]:
