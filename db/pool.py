@@ -27,6 +27,18 @@ DATABASE_ERRORS = (
 )
 
 
+# Of these, the ones that say nothing about the statement: the same one may pass when the database is back.
+DATABASE_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
+
 class DatabaseRefused(Exception):
     """The database, or the role that the service has on it, is not fit to run on; the message says why."""
 

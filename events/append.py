@@ -74,7 +74,7 @@ class EncodedRequest:
     """A request with its bodies encoded, ready to be laid into a batch. Bad text raises here, for it alone,
     and so does a request that records nothing (ValueError)."""
 
-    __slots__ = ("events", "request", "size")
+    __slots__ = ("events", "marks", "request", "size")
 
     def __init__(self, request: AppendRequest) -> None:
         self.request = request
@@ -98,6 +98,8 @@ class EncodedRequest:
         ]
         if not any(self.events):
             raise ValueError("the request has no event: there is nothing to record")
+        # What makes it the same as another: its first event, which no other request has, and its key.
+        self.marks = (next(rows[0][0] for rows in self.events if rows), *((request.key.key,) if request.key else ()))
         self.size = sum(len(row[7]) + len(row[8]) for rows in self.events for row in rows)
 
 

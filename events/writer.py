@@ -9,10 +9,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-import asyncpg
 import structlog
 
-from db.pool import Pool
+from db.pool import DATABASE_AWAY, Pool
 from events.append import (
     Appended,
     AppendRequest,
@@ -30,17 +29,6 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 
 # While one batch commits the next is encoded, sent and parsed; a third would only wait for the lock.
 BATCHES_IN_FLIGHT = 2
-
-LOST_CONNECTION = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    # A backend that ends in the middle of an answer can leave asyncpg's own state machine between two states.
-    asyncpg.InternalClientError,
-)
 
 
 class Overloaded(Exception):
@@ -108,12 +96,17 @@ class AppendWriter:
         self._start_batches()
 
     def _take_batch(self) -> list[tuple[EncodedRequest, asyncio.Future[Appended]]]:
-        batch = [self._queue.popleft()]
-        size = batch[0][0].size
+        """What is committed next. A request that is sent twice, by its event or its key, comes in two batches:
+        the database finds the second to be a copy only once the first is recorded."""
+        batch: list[tuple[EncodedRequest, asyncio.Future[Appended]]] = []
+        size = 0
+        marks: set[object] = set()
         while self._queue and len(batch) < MAX_BATCH_REQUESTS:
-            size += self._queue[0][0].size
-            if size > MAX_BATCH_BYTES:
+            following = self._queue[0][0]
+            size += following.size
+            if batch and (size > MAX_BATCH_BYTES or not marks.isdisjoint(following.marks)):
                 break
+            marks.update(following.marks)
             batch.append(self._queue.popleft())
         return batch
 
@@ -139,7 +132,7 @@ class AppendWriter:
                 async with self._pool.acquire() as connection:
                     verdicts = await append_batch(connection, [encoded for encoded, _ in batch])
                 break
-            except LOST_CONNECTION as error:
+            except DATABASE_AWAY as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise LogUnavailable(f"the database does not answer: {type(error).__name__}") from error
                 log.warning("append_resent", requests=len(batch), error=type(error).__name__)

@@ -179,8 +179,10 @@ def _start_role(stack: contextlib.AsyncExitStack, name: str, role: object, faile
     task.add_done_callback(ended)
 
     async def stop() -> None:
-        task.cancel()
-        await asyncio.wait((task,))
+        # Again and again: a pool that takes back a dead connection can swallow a cancellation.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait((task,), timeout=1)
 
     stack.push_async_callback(stop)
 

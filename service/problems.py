@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import asyncpg
 import msgspec
 import structlog
 from starlette.exceptions import HTTPException
@@ -16,12 +15,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
+from db.pool import DATABASE_AWAY
 from events.append import Conflict, HalfKnown, KeyReused
 from events.codec import UnstorableText
 from events.validation import Invalid, Problem
 from events.writer import LogUnavailable, Overloaded
 
 log = structlog.get_logger()
+
+UNREACHABLE = (*DATABASE_AWAY, LogUnavailable)
 
 CATALOGUE: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request cannot be read"),
@@ -112,13 +114,7 @@ def refusal_of(error: Exception) -> Refused | None:
             return Refused("idempotency_key_reused", "use a new key for a new request")
         case Overloaded():
             return Refused("overloaded", "nothing was recorded; send it again", retry_after=1)
-        case (
-            LogUnavailable()
-            | OSError()
-            | asyncpg.PostgresConnectionError()
-            | asyncpg.InterfaceError()
-            | asyncpg.CannotConnectNowError()
-        ):
+        case _ if isinstance(error, UNREACHABLE):
             return Refused(
                 "database_unavailable",
                 "send it again with the same Idempotency-Key, in a few seconds",
@@ -164,11 +160,7 @@ EXCEPTION_HANDLERS: dict[Any, Any] = dict.fromkeys(
         HalfKnown,
         KeyReused,
         Overloaded,
-        LogUnavailable,
-        OSError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.InterfaceError,
-        asyncpg.CannotConnectNowError,
+        *UNREACHABLE,
         Exception,
     ),
     answer_error,

@@ -2,7 +2,7 @@
 
 Everything of a node (data, log, cookie, port mapper) lives in a temporary folder and on free ports of
 the loopback interface, so it disturbs no other node; nothing of it stays behind.
-`REPORT_BUILDER_TEST_AMQP_URL` or `AMQP_URL` names a broker to use instead, where a test needs no more
+`AMQP_URL` names a broker to use instead, where a test needs no more
 than an address.
 """
 
@@ -187,7 +187,7 @@ class RabbitNode:
 
 def given_url(environment: Mapping[str, str] = os.environ) -> str | None:
     """The broker that the environment names for tests, if any."""
-    return environment.get("REPORT_BUILDER_TEST_AMQP_URL") or environment.get("AMQP_URL") or None
+    return environment.get("AMQP_URL") or None
 
 
 @cache
@@ -214,7 +214,7 @@ def _scripts() -> Path:
     if found is None:
         raise RabbitMissing(
             "These tests need RabbitMQ 3.10 or newer: `apt-get install rabbitmq-server` (no service needs "
-            "to run), or name a broker in REPORT_BUILDER_TEST_AMQP_URL"
+            "to run), or name a broker in AMQP_URL"
         )
     return Path(found).resolve().parent
 

@@ -245,5 +245,8 @@ async def _drop_roles(connection: OwnConnection) -> None:
     """Drops our two roles, unless another database of the server still uses them or another admin made them."""
     for role in (OWNER, SERVICE):
         await connection.execute(f"REVOKE ALL ON SCHEMA public FROM {role}")
+        await connection.execute(
+            f"DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM {role}', current_database()); END $$"
+        )
         with contextlib.suppress(asyncpg.DependentObjectsStillExistError, asyncpg.InsufficientPrivilegeError):
             await connection.execute(f"DROP ROLE {role}")

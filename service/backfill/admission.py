@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from db.pool import Pool
+from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, Conflict, Write
 from events.envelope import Metadata, NewEvent, new_id, stream_of
 from events.feed import Feed
@@ -26,10 +26,7 @@ from service.settings import Settings
 log = structlog.get_logger()
 
 UNREACHABLE = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
+    *DATABASE_ERRORS,
     PublishFailed,
     LogUnavailable,
     Overloaded,
@@ -74,6 +71,7 @@ class Admission:
                     await self._pool.execute("SELECT forget_idempotency_keys()")
                     housekeep_at = loop.time() + HOUSEKEEPING_INTERVAL
             except UNREACHABLE as error:
+                end_if_cancelled(error)
                 log.warning("admission_waits", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(interval)
                 continue

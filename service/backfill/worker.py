@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-import asyncpg
 import structlog
 
+from db.pool import DATABASE_AWAY, end_if_cancelled
 from events.append import Conflict
 from events.envelope import stream_of
 from events.reader import read_stream
@@ -26,17 +26,7 @@ from service.backfill.turn import LeaseLost, Tools, Turn
 log = structlog.get_logger()
 
 # The database is away: the delivery is kept until it is back, as giving it back would only wear it out.
-DATABASE_AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    ConnectionError,
-    TimeoutError,
-    LogUnavailable,
-    Overloaded,
-)
+UNREACHABLE = (*DATABASE_AWAY, LogUnavailable, Overloaded)
 DATABASE_PAUSE = 1.0
 
 
@@ -58,7 +48,8 @@ class Worker:
             try:
                 await self._take_step(delivery, again)
                 return
-            except DATABASE_AWAY as error:
+            except UNREACHABLE as error:
+                end_if_cancelled(error)
                 log.warning("worker_waits_for_database", error=type(error).__name__)
                 await asyncio.sleep(DATABASE_PAUSE)
                 again = True

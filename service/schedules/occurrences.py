@@ -23,7 +23,8 @@ DAY = timedelta(days=1)
 FIRST_DAY, LAST_DAY = date(1, 1, 3), date(9999, 12, 29)
 """Outside of these a local date-time may have no instant; schedules run within."""
 LARGEST_STEP = timedelta(days=2)
-"""Further than this no run is from its nominal date: a shift moves it by less than one day, a zone by another."""
+"""How far a run's nominal date may lie before the local date of any earlier instant: a shift moves a run by
+less than a day, and clocks are set back by no more than another."""
 
 Change = Literal["shifted", "first", "last"]
 Reason = Literal["gap", "missing_day", "short_month"]

@@ -155,19 +155,22 @@ async def test_what_cannot_be_stored_fails_alone_among_good_ones(
 
 
 async def test_the_same_request_twice_at_once_is_recorded_once(writer: AppendWriter, pool: Pool) -> None:
-    sent = request("report-1", note(), note())
-    first, second = await asyncio.gather(writer.append(sent), writer.append(sent))
-    assert (first.first_position, first.last_position) == (second.first_position, second.last_position) == (1, 2)
+    before = request("report-0")  # while it is committed the other two queue up together
+    sent = request("report-1", note(), note(), expected="none")
+    _, first, second = await asyncio.gather(*(writer.append(each) for each in (before, sent, sent)))
+    assert (first.first_position, first.last_position) == (second.first_position, second.last_position) == (2, 3)
     assert sorted((first.duplicate, second.duplicate)) == [False, True]
-    assert await read_head(pool) == 2
+    assert await read_head(pool) == 3
 
 
 async def test_a_key_that_is_sent_twice_at_once_gives_both_the_first_answer(writer: AppendWriter, pool: Pool) -> None:
     requests = [
-        request("report-1", key=IdempotencyKey("k", b"digest", 201, f'{{"try": {number}}}')) for number in range(2)
+        request("report-1", expected="none", key=IdempotencyKey("k", b"digest", 201, f'{{"try": {number}}}'))
+        for number in range(2)
     ]
-    answers = await asyncio.gather(*(writer.append(each) for each in requests))
-    assert await read_head(pool) == 1
+    before = request("report-0")  # while it is committed the other two queue up together
+    _, *answers = await asyncio.gather(*(writer.append(each) for each in (before, *requests)))
+    assert await read_head(pool) == 2
     (first,) = [number for number, answer in enumerate(answers) if not answer.duplicate]
     assert answers[1 - first].answer == f'{{"try": {first}}}'
     with pytest.raises(KeyReused):
