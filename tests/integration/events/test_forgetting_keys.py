@@ -15,7 +15,8 @@ async def test_keys_are_forgotten_after_7_days_and_claims_on_executions_after_60
     admin = await asyncpg.connect(database.admin_url)
     for key, days in ages.items():
         await admin.execute(
-            "INSERT INTO idempotency_keys VALUES ($1, '', 200, '{}', 1, 1, clock_timestamp() - make_interval(days => $2))",
+            "INSERT INTO idempotency_keys"
+            " VALUES ($1, '', 200, '{}', 1, 1, clock_timestamp() - make_interval(days => $2))",
             key,
             days,
         )
