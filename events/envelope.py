@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import time
 from datetime import datetime
 from functools import cached_property
@@ -21,7 +21,7 @@ def new_id(now: float | None = None) -> UUID:
     `now` is in seconds since 1970; the remaining 74 bits are random.
     """
     milliseconds = time.time_ns() // 1_000_000 if now is None else round(now * 1000)
-    noise = int.from_bytes(os.urandom(10), "big")
+    noise = random.getrandbits(74)
     return UUID(
         int=(milliseconds << 80) | (0x7 << 76) | ((noise >> 62 & 0xFFF) << 64) | (0b10 << 62) | (noise & (1 << 62) - 1)
     )

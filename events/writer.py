@@ -15,10 +15,7 @@ from db.pool import DATABASE_AWAY, Pool
 from events.append import (
     Appended,
     AppendRequest,
-    Conflict,
     EncodedRequest,
-    HalfKnown,
-    KeyReused,
     append_batch,
 )
 
@@ -158,6 +155,3 @@ def _settle(future: asyncio.Future[Appended], verdict: Appended | Exception) -> 
         future.exception()  # a cancelled caller never asks; asyncio would call that an error
     else:
         future.set_result(verdict)
-
-
-__all__ = ["AppendWriter", "Conflict", "HalfKnown", "KeyReused", "LogUnavailable", "Overloaded"]

@@ -1,4 +1,4 @@
-"""Read models: one module per model, the runner that keeps them up, rebuild and verify.
+"""Read models: one module per model, the runner that keeps them up, and rebuild.
 
 No projected column has a source but events.
 """

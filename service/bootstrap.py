@@ -32,7 +32,7 @@ from service.backfill.worker import Worker
 from service.commands import Commands
 from service.results.store import ResultStore
 from service.server import serving
-from service.settings import Settings, SettingsError
+from service.settings import PREFIX, Settings, SettingsError
 
 log = structlog.get_logger()
 
@@ -150,6 +150,9 @@ async def _start_worker(
     broker: Broker,
     store: ResultStore,
 ) -> None:
+    credentials = ("amc_client_id", "amc_client_secret", "amc_refresh_token")
+    if missing := [PREFIX + name.upper() for name in credentials if not getattr(settings, name)]:
+        log.warning("amc_credentials_missing", settings=missing, remedy="Amazon refuses every call without them")
     session = await stack.enter_async_context(aiohttp.ClientSession())
     account = Account(
         account_id="default",

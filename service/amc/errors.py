@@ -6,7 +6,7 @@
 | connection could not be made | transient | no |
 | 5xx, broken connection, time-out | transient | yes |
 | 400, 403, 404, 422, other definite refusals | permanent | no |
-| 401 that stays after a token refresh, `invalid_grant` | permanent, code `account_revoked` | no |
+| 401 that stays after a refresh, `invalid_grant` | transient (a person connects again), `account_revoked` | no |
 | anything else | unknown | yes |
 """
 
@@ -76,11 +76,6 @@ class AmcError(Exception):
     def __str__(self) -> str:
         return f"{self.message} ({self.code}, HTTP {self.status})" if self.status else self.message
 
-    @property
-    def account_revoked(self) -> bool:
-        """Whether a person must connect the account again; the work is to be held, not failed."""
-        return self.code == "account_revoked"
-
 
 def classify_answer(
     operation: str,
@@ -126,7 +121,7 @@ def classify_token_answer(
     """The error that a failed token refresh stands for; no AMC request was sent, so nothing landed."""
     message = redact(message_of(body) or f"HTTP {status} without a text", secrets)
     if "invalid_grant" in _fields(body).values() or status == 401:
-        return AmcError(message, kind="permanent", code="account_revoked", status=status)
+        return AmcError(message, kind="transient", code="account_revoked", status=status)
     answer = classify_answer("refresh_token", status, body, headers, secrets)
     return AmcError(
         f"token refresh: {message}",

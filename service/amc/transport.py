@@ -59,7 +59,7 @@ class Transport:
         except AmcError as error:
             if error.code != "unauthorized":
                 raise
-            raise AmcError(error.message, kind="permanent", code="account_revoked", status=error.status) from None
+            raise AmcError(error.message, kind="transient", code="account_revoked", status=error.status) from None
 
     async def _send(
         self,

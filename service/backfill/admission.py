@@ -52,17 +52,19 @@ class Admission:
         """Admits whenever the log moves, and at least every `admission_interval` seconds, until cancelled."""
         loop = asyncio.get_running_loop()
         interval = self._settings.admission_interval
-        # A broker that keeps nothing starts empty: whatever was on its way in the last process is lost.
-        lost = not self._broker.durable
         renew_at = housekeep_at = 0.0
+        lost = not self._broker.durable
         while True:
             seen = self._feed.head
             try:
                 # What the log has just told is worth little before the read models know it too.
                 await wait_projected(self._pool, seen, timeout=interval)
-                if loop.time() >= renew_at:
-                    await self.renew(everything_is_lost=lost)
+                if lost:
+                    # A broker that keeps nothing starts empty: whatever was on its way before must be sent again.
+                    await self._pool.execute("UPDATE segment_leases SET lease_until = clock_timestamp()")
                     lost = False
+                if loop.time() >= renew_at:
+                    await self.renew()
                     renew_at = loop.time() + interval
                 while await self.admit() == BATCH:
                     pass
@@ -83,15 +85,12 @@ class Admission:
         await self._publish(rows)
         return len(rows)
 
-    async def renew(self, *, everything_is_lost: bool = False) -> int:
+    async def renew(self) -> int:
         """Sends the current step again, under a new fence, of every segment whose lease has ended."""
         total = 0
         while True:
             rows = await self._pool.fetch(
-                "SELECT * FROM renew_expired_leases($1, $2, $3)",
-                _ids(),
-                self._settings.lease_margin,
-                everything_is_lost and total == 0,
+                "SELECT * FROM renew_expired_leases($1, $2)", _ids(), self._settings.lease_margin
             )
             if rows:
                 log.info("leases_renewed", segments=len(rows))
@@ -103,7 +102,7 @@ class Admission:
     async def finish(self) -> None:
         """Records the end of each collection whose segments have all come to theirs."""
         rows = await self._pool.fetch(
-            "SELECT collection_id, team_id, user_id, workflow_id, backfill_status, stream_version, segments_total,"
+            "SELECT collection_id, team_id, workflow_id, backfill_status, stream_version, segments_total,"
             "       segments_completed, segments_failed, row_count"
             "  FROM report_data_collections"
             " WHERE finished_at IS NULL AND backfill_status IN ('completed', 'partial', 'failed')"

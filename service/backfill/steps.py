@@ -68,9 +68,7 @@ async def submit(turn: Turn) -> None:
             log.warning("create_unanswered", error=str(error))
             await turn.go_on("submit", turn.settings.amc_timeout)
         else:
-            # A revoked account can be connected again: its work waits, and does not fail at once.
-            kind = "transient" if error.account_revoked else error.kind
-            await turn.fail(kind, str(error), retry_after=error.retry_after)
+            await turn.fail(error.kind, str(error), retry_after=error.retry_after)
         return
     await _submitted(turn, execution, adopted=False)
 

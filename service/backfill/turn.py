@@ -74,7 +74,7 @@ class Turn:
         self._lease_ends = asked + self.settings.lease_margin
 
     async def record(self, data: msgspec.Struct, *, claim: str | None = None) -> None:
-        """Appends to the segment's stream at the version that was seen, which is the fence.
+        """Appends to the segment's stream at the version that was seen: a newer dispatch makes it a conflict.
 
         `claim` is an AMC execution that is this segment's from now on. Raises Conflict, and KeyReused where
         another segment, or an earlier attempt, has claimed it.

@@ -1,9 +1,8 @@
 -- Work that nobody was heard of: a new fence for each expired lease, and the step that the log says is next.
 --
 -- The slot stays the segment's: what AMC runs for it may still be running. Answers what to publish again.
--- With everything_is_lost the lease's time is not waited for (a broker that keeps nothing was restarted).
 CREATE OR REPLACE FUNCTION renew_expired_leases(
-  event_ids uuid[], lease_seconds double precision, everything_is_lost boolean DEFAULT false
+  event_ids uuid[], lease_seconds double precision
 ) RETURNS TABLE (
   segment_id uuid, collection_id uuid, team_id text, lane text, step text, fence int, last_position bigint
 )
@@ -21,7 +20,7 @@ BEGIN
   FOR _lease IN
     SELECT l.*, newest.stream_version, newest.event_type, newest.configuration, given.attempt
       FROM (SELECT * FROM segment_leases
-             WHERE everything_is_lost OR lease_until < clock_timestamp()
+             WHERE lease_until < clock_timestamp()
              ORDER BY lease_until LIMIT cardinality(event_ids) FOR UPDATE) l
       CROSS JOIN LATERAL (
         SELECT a.stream_version, a.event_type, a.configuration FROM report_builder_audit a

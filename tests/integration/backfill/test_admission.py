@@ -32,8 +32,9 @@ async def admit(pool: Pool, most: int = 50, lease: float = 60) -> list[Any]:
 
 
 async def renew(pool: Pool, *, lost: bool = False) -> list[Any]:
-    ids = [new_id() for _ in range(50)]
-    return await pool.fetch("SELECT * FROM renew_expired_leases($1, $2, $3)", ids, 60.0, lost)
+    if lost:
+        await pool.execute("UPDATE segment_leases SET lease_until = clock_timestamp()")
+    return await pool.fetch("SELECT * FROM renew_expired_leases($1, $2)", [new_id() for _ in range(50)], 60.0)
 
 
 async def complete(seed: Seed, segment_id: UUID, collection_id: UUID) -> None:

@@ -133,7 +133,8 @@ class Bench:
                 worker = self._process(session, held, Reaper(None))
                 if messages_lost:
                     held.messages.clear()
-                    lost = await self.pool.fetch("SELECT * FROM renew_expired_leases($1, 60, true)", [new_id()])
+                    await self.pool.execute("UPDATE segment_leases SET lease_until = clock_timestamp()")
+                    lost = await self.pool.fetch("SELECT * FROM renew_expired_leases($1, 60)", [new_id()])
                     await held.publish([_message(row, row["step"]) for row in lost])
                 else:
                     await worker.handle(Delivery(message, redelivered=True))

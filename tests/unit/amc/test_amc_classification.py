@@ -100,9 +100,9 @@ def test_broken_connections_and_time_outs_may_have_landed() -> None:
 
 
 def test_a_token_refused_for_good_is_a_revoked_account_and_a_busy_server_is_not() -> None:
-    assert classify_token_answer(400, b'{"error": "invalid_grant"}').account_revoked
+    assert classify_token_answer(400, b'{"error": "invalid_grant"}').code == "account_revoked"
     busy = classify_token_answer(503, b"")
-    assert (busy.kind, busy.account_revoked, busy.may_have_landed) == ("transient", False, False)
+    assert (busy.kind, busy.code == "account_revoked", busy.may_have_landed) == ("transient", False, False)
 
 
 @pytest.mark.parametrize(
