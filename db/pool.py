@@ -97,7 +97,7 @@ _UNFIT = {
         OR EXISTS (SELECT FROM pg_database WHERE datname = current_database()
                       AND pg_has_role(session_user, datdba, 'MEMBER'))""",
     "may grant itself other roles (CREATEROLE)": """
-        EXISTS (SELECT FROM pg_roles WHERE rolname = session_user AND rolcreaterole)""",
+        EXISTS (SELECT FROM pg_roles WHERE rolcreaterole AND pg_has_role(session_user, oid, 'MEMBER'))""",
     "may write to the log's table": """
         has_table_privilege(session_user, to_regclass('public.report_builder_audit'),
                             'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')

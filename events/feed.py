@@ -24,13 +24,18 @@ NOTIFY_INTERVAL = 0.01
 POLL_INTERVAL = 1.0
 BATCH = 500
 
+# What the ring may hold, in bytes of stored JSON: decoded and encoded for readers it is a few times as much.
+RING_BYTES = 64 * 1024 * 1024
+
 
 class Feed:
     """The log as this process sees it. `run` must be running for followers to hear of new events."""
 
     def __init__(self, pool: Pool, *, ring_size: int = 8192) -> None:
         self._pool = pool
-        self._ring: deque[RecordedEvent] = deque(maxlen=ring_size)
+        self._ring: deque[RecordedEvent] = deque()
+        self._ring_size = ring_size
+        self._ring_bytes = 0
         self._head = 0
         self._hint = asyncio.Event()
         self._moved = asyncio.Condition()
@@ -100,7 +105,7 @@ class Feed:
                 log.critical("log_damaged", error=str(error))
                 raise
             if events:
-                self._ring.extend(events)
+                self._remember(events)
                 async with self._moved:
                     self._head = events[-1].position
                     self._moved.notify_all()
@@ -111,6 +116,14 @@ class Feed:
                     await self._hint.wait()
             except TimeoutError:
                 continue
+
+    def _remember(self, events: list[RecordedEvent]) -> None:
+        """Puts the newest events into the ring, and takes the oldest out as far as it is too long or too large."""
+        ring = self._ring
+        ring.extend(events)
+        self._ring_bytes += sum(_size(event) for event in events)
+        while len(ring) > self._ring_size or (self._ring_bytes > RING_BYTES and len(ring) > 1):
+            self._ring_bytes -= _size(ring.popleft())
 
     async def _notify(self) -> None:
         """One notification for all appends of the last 10 ms: NOTIFY takes a lock of the whole server."""
@@ -142,3 +155,7 @@ class Feed:
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         if int(str(payload)) > self._head:
             self._hint.set()
+
+
+def _size(event: RecordedEvent) -> int:
+    return len(event.configuration) + len(event.metadata)

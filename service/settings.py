@@ -40,7 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """PostgreSQL 15 or newer, as a role that is neither superuser nor the log's owner. Absent: embedded."""
     database_admin_url: str | None = None
     """Used by `migrate` alone."""
-    database_pool_size: Count = 10
+    # One connection listens; a step and the feed need one each beside it.
+    database_pool_size: Annotated[int, Meta(ge=3)] = 10
 
     # Broker
     amqp_url: str | None = None

@@ -54,14 +54,20 @@ class AmcClient:
             if not (workflow.workflow_id in error.message and "already exists" in error.message):
                 raise
 
-    async def create_execution(self, instance: Instance, request: ExecutionRequest) -> Execution:
-        """Starts an execution. AMC has no idempotency key: mind `may_have_landed` of the AmcError."""
+    async def create_execution(
+        self, instance: Instance, request: ExecutionRequest, *, before_send: Callable[[], None] = lambda: None
+    ) -> Execution:
+        """Starts an execution. AMC has no idempotency key: mind `may_have_landed` of the AmcError.
+
+        `before_send` is called right before the request goes out; what it raises is raised, and nothing went.
+        """
         answer = await self._transport.call(
             CREATE_EXECUTION,
             "POST",
             _reporting(instance, "workflowExecutions"),
             _ids(instance),
             body=wire.execution_body(request),
+            before_send=before_send,
         )
         return read(CREATE_EXECUTION, wire.read_execution, answer)
 

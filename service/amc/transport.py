@@ -45,17 +45,22 @@ class Transport:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
+        before_send: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
-        """The JSON object of one call, after one more try with a fresh token if AMC answers 401."""
+        """The JSON object of one call, after one more try with a fresh token if AMC answers 401.
+
+        `before_send` is called at the last moment, after all waits for tokens and rates; what it raises is
+        raised, and nothing was sent.
+        """
         token = await self._tokens.token()
         try:
-            return await self._send(operation, method, path, ids, query, body, token)
+            return await self._send(operation, method, path, ids, query, body, token, before_send)
         except AmcError as error:
             if error.code != "unauthorized":
                 raise
         renewed = await self._tokens.token(refused=token)
         try:
-            return await self._send(operation, method, path, ids, query, body, renewed)
+            return await self._send(operation, method, path, ids, query, body, renewed, before_send)
         except AmcError as error:
             if error.code != "unauthorized":
                 raise
@@ -70,6 +75,7 @@ class Transport:
         query: Mapping[str, str] | None,
         body: Mapping[str, object] | None,
         token: str,
+        before_send: Callable[[], None],
     ) -> dict[str, Any]:
         headers = {
             "Authorization": f"Bearer {token}",
@@ -79,6 +85,7 @@ class Transport:
         if body is not None:
             headers["Content-Type"] = "application/json"
         await self._throttle()
+        before_send()
         try:
             async with self._session.request(
                 method,

@@ -22,7 +22,7 @@ from service.amc.errors import AmcError
 from service.amc.models import Execution, ExecutionRequest, matches
 from service.amc.outcomes import failure_of
 from service.backfill.orders import request_of
-from service.backfill.turn import Turn
+from service.backfill.turn import SentTooLate, Turn
 from service.results.convert import BadResult, csv_to_parquet
 
 log = structlog.get_logger()
@@ -62,7 +62,10 @@ async def submit(turn: Turn) -> None:
             )
         )
         await turn.hold_lease()
-        execution = await turn.amc.create_execution(turn.order.instance, request)
+        execution = await turn.amc.create_execution(turn.order.instance, request, before_send=turn.may_send)
+    except SentTooLate:
+        await turn.fail("transient", "tokens and rates were waited for too long; nothing was sent to AMC")
+        return
     except AmcError as error:
         if error.may_have_landed:
             log.warning("create_unanswered", error=str(error))
@@ -76,9 +79,9 @@ async def submit(turn: Turn) -> None:
 async def _settle_lost_create(turn: Turn) -> bool:
     """What became of a create without an answer; True where there is none at AMC and one may be sent."""
     last_sent, _ = turn.segment.intents[-1]
-    wait = turn.settings.amc_timeout - (await turn.database_time() - last_sent).total_seconds()
+    wait = turn.send_within + turn.settings.amc_timeout - (await turn.database_time() - last_sent).total_seconds()
     if wait > 0:
-        # Until the client's own time-out has passed, the create may still be on its way.
+        # Until then the create may still be sent, or be on its way.
         await turn.go_on("submit", wait)
         return False
     try:
@@ -140,7 +143,7 @@ async def poll(turn: Turn) -> None:
         return
     if execution.status == "SUCCEEDED":
         columns = tuple(
-            ResultColumn(column.name, column.data_type, column.precision, column.scale)
+            ResultColumn(column.name.replace("\0", "\ufffd"), column.data_type, column.precision, column.scale)
             for column in execution.output_columns
         )
         await turn.record(Executed(turn.collection_id, execution_id, columns))
@@ -169,17 +172,14 @@ async def fetch(turn: Turn) -> None:
     execution_id = turn.segment.execution_id
     assert execution_id is not None
     assert turn.segment.executed_at is not None
+    await turn.hold_lease()
     try:
-        with turn.tools.store.scratch_folder() as folder:
-            await turn.hold_lease()
-            urls = await turn.amc.download_urls(turn.order.instance, execution_id)
-            parts = [Path(folder) / f"part-{number}.csv" for number in range(len(urls))]
-            for url, part in zip(urls, parts, strict=True):
-                await turn.hold_lease()
-                await turn.amc.download(url, part)
-            result = Path(folder) / "result.parquet"
-            rows = await csv_to_parquet(parts, turn.segment.columns, result)
-            checksum, size = await turn.tools.store.keep(result)
+        urls = await turn.amc.download_urls(turn.order.instance, execution_id)
+        rows, checksum, size = await _store_result(turn, urls)
+    except OSError as error:
+        # The disk, not Amazon: what AMC has made stays there until there is room for it.
+        log.error("result_not_stored", error=str(error))
+        await turn.go_on("fetch", turn.settings.retry_base)
     except BadResult as error:
         await turn.fail("permanent", f"the result cannot be read: {error}")
     except AmcError as error:
@@ -190,6 +190,17 @@ async def fetch(turn: Turn) -> None:
             await turn.go_on("fetch", max(turn.settings.retry_base, error.retry_after or 0))
     else:
         await turn.record(Completed(turn.collection_id, execution_id, rows, size, checksum))
+
+
+async def _store_result(turn: Turn, urls: list[str]) -> tuple[int, str, int]:
+    """Rows, checksum and bytes of the result, once it is in the store."""
+    with turn.tools.store.scratch_folder() as folder:
+        parts = [Path(folder) / f"part-{number}.csv" for number in range(len(urls))]
+        for url, part in zip(urls, parts, strict=True):
+            await turn.amc.download(url, part)
+        result = Path(folder) / "result.parquet"
+        rows = await csv_to_parquet(parts, turn.segment.columns, result)
+        return rows, *await turn.tools.store.keep(result)
 
 
 STEPS: dict[WorkStep, Callable[[Turn], Awaitable[None]]] = {"submit": submit, "poll": poll, "fetch": fetch}

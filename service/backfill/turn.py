@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import random
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
-from db.pool import Pool
+from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, IdempotencyKey, Write
 from events.envelope import Metadata, NewEvent, stream_of
-from events.types.segment import ErrorKind, Failed, RetryScheduled, WorkStep
+from events.types.segment import ErrorKind, Failed, RetryScheduled, SubmissionStarted, WorkStep
 from events.writer import AppendWriter
 from service.amc.client import AmcClient
 from service.backfill.broker.messages import StepMessage
-from service.backfill.broker.port import Broker
+from service.backfill.broker.port import DELAYS, Broker
 from service.backfill.orders import Order
 from service.backfill.retries import retry_delay
 from service.backfill.segment import Segment
 from service.results.store import ResultStore
 from service.settings import Settings
 
+# Beats in the time that a lease lasts: one may be lost, and half of the lease is still there.
+BEATS = 4
+MAX_ERROR = 2000
+
 
 class LeaseLost(Exception):
     """The segment has been given to another worker, which goes on from what is recorded."""
+
+
+class SentTooLate(Exception):
+    """So much time has passed since the intent was recorded that others may take it for unsent: it was not sent."""
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -52,6 +63,7 @@ class Turn:
         self.segment = segment
         self.order = order
         self._lease_ends = lease_ends
+        self._intended_at = -math.inf
 
     @property
     def segment_id(self) -> UUID:
@@ -62,16 +74,52 @@ class Turn:
         assert self.segment.collection_id is not None
         return self.segment.collection_id
 
+    @contextlib.asynccontextmanager
+    async def kept_lease(self) -> AsyncIterator[None]:
+        """Keeps the lease for as long as the block runs, however long a download takes. Where it is lost the
+        block is cancelled, and LeaseLost raised."""
+        step = asyncio.current_task()
+        assert step is not None
+        lost = False
+
+        async def beat() -> None:
+            nonlocal lost
+            while True:
+                await asyncio.sleep(self.settings.lease_margin / BEATS)
+                try:
+                    await self._refresh_lease()
+                except LeaseLost:
+                    lost = True
+                    step.cancel()
+                    return
+                except DATABASE_ERRORS as error:
+                    end_if_cancelled(error)
+
+        beating = asyncio.create_task(beat())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if lost and step.uncancel() == 0:
+                raise LeaseLost from None
+            raise
+        finally:
+            beating.cancel()
+
+    def may_send(self) -> None:
+        """To be called right before a create goes out. Raises SentTooLate where the intent is too old."""
+        if asyncio.get_running_loop().time() - self._intended_at > self.send_within:
+            raise SentTooLate
+
+    @property
+    def send_within(self) -> float:
+        """Seconds after the intent in which a create may go out: others wait so long, and its time-out more."""
+        return self.settings.amc_timeout
+
     async def hold_lease(self) -> None:
         """To be awaited before every call to AMC: sees to it that the lease outlasts the call, so that no
         second worker begins meanwhile. Raises LeaseLost where one has."""
-        loop = asyncio.get_running_loop()
-        if self._lease_ends - loop.time() >= self.settings.amc_timeout:
-            return
-        asked = loop.time()
-        if not await self._extend_lease(0.0):
-            raise LeaseLost
-        self._lease_ends = asked + self.settings.lease_margin
+        if self._lease_ends - asyncio.get_running_loop().time() < self.settings.amc_timeout:
+            await self._refresh_lease()
 
     async def record(self, data: msgspec.Struct, *, claim: str | None = None) -> None:
         """Appends to the segment's stream at the version that was seen: a newer dispatch makes it a conflict.
@@ -92,12 +140,16 @@ class Turn:
             key = IdempotencyKey(
                 f"amc-execution\n{instance}\n{claim}", self.segment_id.bytes + self.segment.attempt.to_bytes(4, "big")
             )
+        asked = asyncio.get_running_loop().time()
         write = Write(stream_of("segment", self.segment_id), self.segment.version, (event,))
         appended = await self.tools.writer.append(AppendRequest((write,), key))
         self.segment = msgspec.structs.replace(self.segment, version=appended.versions[0])
+        if isinstance(data, SubmissionStarted):
+            self._intended_at = asked
 
     async def go_on(self, step: WorkStep, delay: float = 0.0) -> None:
         """Sends the next order, to be handed out after `delay` seconds, with a lease that outlasts the wait."""
+        delay = min(delay, DELAYS[-1])  # the broker keeps nothing longer, and the lease must not either
         if delay > 0:
             await self._extend_lease(delay)
         following = msgspec.structs.replace(self.message, step=step, sequence=self.message.sequence + 1)
@@ -107,6 +159,7 @@ class Turn:
         self, kind: ErrorKind, error: str, *, retry_after: float | None = None, max_retries: int | None = None
     ) -> None:
         """Ends the attempt: another one later, or the segment's end. Only where no execution is left at AMC."""
+        error = error.replace("\0", "\ufffd")[:MAX_ERROR]  # Amazon's words, which the log must be able to keep
         policy = self.order.retries
         if max_retries is not None:
             policy = msgspec.structs.replace(policy, max_attempts=min(policy.max_attempts, max_retries + 1))
@@ -122,9 +175,16 @@ class Turn:
         """The time by which leases run and events are recorded."""
         return await self.tools.pool.fetchval("SELECT clock_timestamp()")  # type: ignore[no-any-return]
 
+    async def _refresh_lease(self) -> None:
+        asked = asyncio.get_running_loop().time()
+        if not await self._extend_lease(0.0):
+            raise LeaseLost
+        self._lease_ends = asked + self.settings.lease_margin
+
     async def _extend_lease(self, delay: float) -> bool:
         changed = await self.tools.pool.execute(
-            "UPDATE segment_leases SET lease_until = clock_timestamp() + make_interval(secs => $3)"
+            "UPDATE segment_leases"
+            " SET lease_until = greatest(lease_until, clock_timestamp() + make_interval(secs => $3))"
             " WHERE segment_id = $1 AND fence = $2",
             self.segment_id,
             self.message.fence,

@@ -76,6 +76,7 @@ class Worker:
         turn = Turn(tools, message, segment, await self._orders.order(segment.collection_id), lease_ends)
         with structlog.contextvars.bound_contextvars(segment_id=message.segment_id, step=segment.step):
             try:
-                await STEPS[segment.step](turn)
+                async with turn.kept_lease():
+                    await STEPS[segment.step](turn)
             except (Conflict, LeaseLost):
                 log.info("step_overtaken")  # another holds a newer fence, and goes on from what is recorded

@@ -77,6 +77,8 @@ def _convert(files: list[Path], columns: list[ResultColumn], target: Path) -> in
             session.execute(copy, {"files": [str(file) for file in plain]})
             counted = session.execute(f"SELECT count(*) FROM read_parquet({sql_text(str(target))})")  # noqa: S608
             return int(counted.fetchall()[0][0])
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise OSError(str(error)) from error  # the machine's fault, not the file's: to be tried again
         except duckdb.Error as error:
             raise BadResult(_said(error)) from error
 
