@@ -191,3 +191,15 @@ async def test_a_feed_that_ends_leaves_no_listener_on_a_connection_of_the_pool(p
         async with following(pool):
             await listening(pool, 1)
     assert [str(each.message) for each in warned] == []  # asyncpg warns of it
+
+
+async def test_large_events_leave_the_ring_and_are_still_followed(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("events.feed.RING_BYTES", 50_000)
+    async with following(pool) as feed:
+        writer = AppendWriter(pool, on_appended=feed.appended)
+        for number in range(20):
+            await writer.append(request(f"report-{number}", note("x" * 10_000)))
+        await feed.wait_beyond(19, timeout=5)
+        assert len(feed._ring) == 4
+        assert await collect(feed, 0, 20) == list(range(1, 21))
+        await writer.close()
