@@ -16,7 +16,7 @@ from events.types.segment import SubmissionStarted
 from events.types.workflow import DeclaredParameter
 from service.amc.models import ExecutionRequest, Instance, Parameter, Workflow, workflow_id
 from service.backfill.retries import RetryPolicy
-from service.builder.windows import Window, amc_window
+from service.data_collections.windows import Window, amc_window
 from service.settings import Settings
 
 MAX_REMEMBERED = 1000

@@ -20,10 +20,10 @@ from events.configurations import (
 from events.types.collection import CollectionCreated, Lane
 from events.types.report import ParametersSet, Reviewed, ScheduleSet, Submitted
 from events.validation import Problem
-from service.builder.lookback import earliest_allowed, lookback_dates, lookback_warnings, within_limit
 from service.builder.models import Ground, Report
-from service.builder.windows import Window
+from service.data_collections.lookback import earliest_allowed, lookback_dates, lookback_warnings, within_limit
 from service.data_collections.plan import plan_collection, plan_segments
+from service.data_collections.windows import Window
 from service.problems import Refused
 
 

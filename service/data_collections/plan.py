@@ -9,9 +9,9 @@ from events.configurations import LookbackConfig, ParameterValues, SegmentationC
 from events.envelope import new_id
 from events.types.collection import CollectionCreated, Lane, PlannedSegment
 from events.types.workflow import WorkflowCreated
-from service.builder.lookback import lookback_dates
-from service.builder.segmentation import Segment, segments
-from service.builder.windows import Window
+from service.data_collections.lookback import lookback_dates
+from service.data_collections.segmentation import Segment, segments
+from service.data_collections.windows import Window
 
 
 def plan_segments(window: Window, segmentation: SegmentationConfig | None) -> list[Segment]:

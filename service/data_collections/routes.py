@@ -17,8 +17,8 @@ from db.pool import Pool
 from events.types.collection import BackfillStatus
 from projections.runner import wait_projected
 from service.auth.caller import Caller, caller_of
-from service.builder.segmentation import SegmentType
 from service.commands import json_response
+from service.data_collections.segmentation import SegmentType
 from service.problems import Refused
 
 COLUMNS = """collection_id, report_id, user_id, workflow_id, instance_id, name, lane, lookback_config,

@@ -8,8 +8,8 @@ from itertools import pairwise, takewhile
 import msgspec
 
 from events.configurations import LookbackConfig
-from service.builder.lookback import RETENTION_DAYS, earliest_allowed, within_limit
-from service.builder.windows import first_instant
+from service.data_collections.lookback import RETENTION_DAYS, earliest_allowed, within_limit
+from service.data_collections.windows import first_instant
 from service.schedules.occurrences import Occurrence, ScheduleSpec, occurrences
 from service.schedules.runs import as_of
 

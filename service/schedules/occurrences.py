@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from events.configurations import MonthlySchedule, ScheduleConfig, WeeklySchedule, zone
-from service.builder.windows import first_instant
+from service.data_collections.windows import first_instant
 
 DAY = timedelta(days=1)
 FIRST_DAY, LAST_DAY = date(1, 1, 3), date(9999, 12, 29)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from uuid import UUID, uuid5
 
-from service.builder.windows import first_instant, today
+from service.data_collections.windows import first_instant, today
 from service.schedules.occurrences import DAY, Occurrence, ScheduleSpec
 
 

@@ -18,9 +18,9 @@ import pytest
 
 from events.configurations import LookbackConfig
 from events.validation import Invalid, decode
-from service.builder.lookback import LookbackError, lookback_dates, within_limit
-from service.builder.segmentation import segments
-from service.builder.windows import Window
+from service.data_collections.lookback import LookbackError, lookback_dates, within_limit
+from service.data_collections.segmentation import segments
+from service.data_collections.windows import Window
 
 FUNCTIONS = Path(__file__).parents[3] / "db" / "sql" / "functions"
 NAMES = [

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Literal
 
 from events.configurations import LookbackConfig, RelativeLookback
-from service.builder.windows import Window
+from service.data_collections.windows import Window
 
 RETENTION_DAYS = 425
 """AMC's 14 months, unless an instance has its own value."""

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.builder.segmentation import Segment, SegmentType, segments
-from service.builder.windows import Window
+from service.data_collections.segmentation import Segment, SegmentType, segments
+from service.data_collections.windows import Window
 
 DAY = timedelta(days=1)
 WINDOWS = st.builds(

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from service.builder.windows import Window
+from service.data_collections.windows import Window
 
 SegmentType = Literal["daily", "weekly", "monthly"]
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from events.configurations import CustomLookback, LookbackConfig, RelativeLookback
 from events.validation import decode
-from service.builder.lookback import (
+from service.data_collections.lookback import (
     LookbackError,
     earliest_allowed,
     lookback_dates,
     lookback_warnings,
     within_limit,
 )
-from service.builder.windows import Window
+from service.data_collections.windows import Window
 
 
 def relative(value: int, unit: str, **fields: Any) -> RelativeLookback:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.builder.windows import (
+from service.data_collections.windows import (
     AmcWindow,
     UnknownZone,
     Window,
