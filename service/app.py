@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,6 +19,7 @@ from projections.runner import read_checkpoint
 from service.builder.routes import builder_routes
 from service.commands import Commands
 from service.data_collections.routes import collection_routes
+from service.http import json_response
 from service.problems import EXCEPTION_HANDLERS
 from service.results.routes import result_routes
 from service.results.store import ResultStore
@@ -39,7 +40,7 @@ def create_app(
     """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
 
     async def alive(request: Request) -> Response:
-        return JSONResponse({"status": "alive"})
+        return json_response({"status": "alive"})
 
     async def ready(request: Request) -> Response:
         problems = health()
@@ -51,7 +52,7 @@ def create_app(
         if stopping.is_set():
             problems["process"] = "shutting down"
         body = {"status": "unready" if problems else "ready", "problems": problems, "projection_behind": behind}
-        return JSONResponse(body, 503 if problems else 200)
+        return json_response(body, 503 if problems else 200)
 
     return Starlette(
         routes=[

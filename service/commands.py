@@ -21,6 +21,7 @@ from events.append import AppendRequest, Conflict, IdempotencyKey, KeyReused, Wr
 from events.validation import decode
 from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
+from service.http import etag, json_response
 from service.problems import Refused
 
 Kind = TypeVar("Kind")
@@ -88,11 +89,6 @@ class Commands:
         return _answer(row["answer"], row["status"], row["last_position"])
 
 
-def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer."""
-    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
-
-
 def _refuse_other_origins(request: Request) -> None:
     """Any page may make its reader's browser post here; the browser then says whose page it is."""
     origin = request.headers.get("origin")
@@ -113,5 +109,5 @@ def _scoped_key(request: Request, caller: Caller) -> str | None:
 
 def _answer(answer: str, status: int, position: int) -> Response:
     body = msgspec.json.decode(answer)
-    headers = {"ETag": f'"{body["version"]}"'} if "version" in body else None
+    headers = etag(body["version"]) if "version" in body else None
     return json_response({**body, "position": position}, status, headers)

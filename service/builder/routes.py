@@ -24,8 +24,9 @@ from service import clock
 from service.auth.caller import Caller, caller_of
 from service.builder import decide
 from service.builder.models import CreateReport, Ground, Report, Review, Submit, report_of
-from service.commands import Commands, Decision, json_response
+from service.commands import Commands, Decision
 from service.data_collections.plan import plan_segments
+from service.http import etag, json_response
 from service.problems import Refused
 
 
@@ -46,7 +47,7 @@ def builder_routes(pool: Pool, commands: Commands) -> list[Route]:
 
     async def read(request: Request) -> Response:
         report_id, state = await _load(pool, request, caller_of(request))
-        return json_response(_shown(report_id, state), headers={"ETag": f'"{state.version}"'})
+        return json_response(_shown(report_id, state), headers=etag(state.version))
 
     async def set_parameters(request: Request) -> Response:
         async def decide_parameters(body: ParametersStep, caller: Caller) -> Decision:

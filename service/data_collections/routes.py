@@ -15,10 +15,9 @@ from starlette.routing import Route
 
 from db.pool import Pool
 from events.types.collection import BackfillStatus
-from projections.runner import wait_projected
 from service.auth.caller import Caller, caller_of
-from service.commands import json_response
 from service.data_collections.segmentation import SegmentType
+from service.http import int_parameter, json_response, wait_position
 from service.problems import Refused
 
 COLUMNS = """collection_id, report_id, user_id, workflow_id, instance_id, name, lane, lookback_config,
@@ -27,9 +26,6 @@ COLUMNS = """collection_id, report_id, user_id, workflow_id, instance_id, name, 
   row_count, created_at, started_at, finished_at, updated_at"""
 
 MAX_PAGE = 200
-
-# How long a read waits for `?min_position=`, in seconds.
-PROJECTION_PATIENCE = 10.0
 
 
 def collection_routes(pool: Pool) -> list[Route]:
@@ -97,24 +93,6 @@ async def find_collection(pool: Pool, request: Request) -> asyncpg.Record:
             " ?min_position= and the position that the submission answered",
         )
     return row
-
-
-async def wait_position(pool: Pool, request: Request) -> None:
-    """Read your own write: waits until the read models have applied `?min_position=`, if that is given."""
-    position = int_parameter(request, "min_position", 0, 0, 2**62)
-    if position and not await wait_projected(pool, position, timeout=PROJECTION_PATIENCE):
-        raise Refused("projection_behind", f"position {position} is not applied yet", retry_after=1)
-
-
-def int_parameter(request: Request, name: str, default: int, lowest: int, highest: int) -> int:
-    """A whole number from the query; refused, by name, where it is none or out of range."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    # Twenty digits hold every position; thousands of them Python refuses to read.
-    if not (text.isascii() and text.isdigit() and len(text) <= 20 and lowest <= int(text) <= highest):
-        raise Refused("bad_request", f"{name} must be a whole number from {lowest} to {highest}")
-    return int(text)
 
 
 def shown(row: asyncpg.Record) -> dict[str, Any]:

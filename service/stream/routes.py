@@ -17,8 +17,7 @@ from events.envelope import RecordedEvent
 from events.feed import BATCH, Feed
 from events.reader import read_after
 from service.auth.caller import caller_of
-from service.commands import json_response
-from service.data_collections.routes import int_parameter
+from service.http import LAST_POSITION, int_parameter, json_response
 from service.problems import Refused
 from service.server import HANG_UP
 from service.stream.cloudevents import cloud_event
@@ -29,7 +28,6 @@ Filter = Callable[[RecordedEvent], bool]
 
 KEEP_ALIVE = 15.0
 MAX_PAGE = 1000
-LAST_POSITION = 2**62
 
 # A page looks at no more events than this, however few its filter lets through; the next one goes on there.
 MAX_LOOKED_AT = 20 * BATCH

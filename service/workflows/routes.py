@@ -21,8 +21,8 @@ from events.types.instance import InstanceAdded
 from events.types.workflow import DeclaredParameter, WorkflowCreated
 from events.validation import INVALID, Body, Problem
 from service.auth.caller import Caller, caller_of
-from service.commands import Commands, Decision, json_response
-from service.data_collections.routes import wait_position
+from service.commands import Commands, Decision
+from service.http import json_response, wait_position
 from service.problems import Refused
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]

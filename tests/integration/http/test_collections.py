@@ -80,7 +80,7 @@ async def test_a_read_waits_for_the_position_that_a_write_answered(api: Service)
 async def test_read_models_that_lag_are_503_and_worth_another_try(
     api: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.data_collections.routes.PROJECTION_PATIENCE", 0.2)
+    monkeypatch.setattr("service.http.PROJECTION_PATIENCE", 0.2)
     for path in ("/api/data-collections", f"/api/data-collections/{uuid4()}", "/api/workflows", "/api/instances"):
         answer = await api.get(f"{path}?min_position=1000000")
         assert (answer.status, answer.json["code"]) == (503, "projection_behind")
@@ -102,7 +102,7 @@ async def test_json_columns_come_as_json(api: Service) -> None:
 
 
 async def test_slow_readers_do_not_hold_up_others(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.data_collections.routes.PROJECTION_PATIENCE", 3)
+    monkeypatch.setattr("service.http.PROJECTION_PATIENCE", 3)
     waiting = [asyncio.create_task(api.get("/api/workflows?min_position=99999")) for _ in range(50)]
     assert (await asyncio.wait_for(api.get("/api/workflows"), 2.5)).status == 200
     assert {(await task).status for task in waiting} == {503}
