@@ -27,6 +27,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if not name.startswith("REPORT_BUILDER_")},
         "REPORT_BUILDER_DATA_DIR": str(tmp_path / "data"),
         "REPORT_BUILDER_PORT": str(free_port()),
+        "REPORT_BUILDER_AMC_CLIENT_ID": "client",
+        "REPORT_BUILDER_AMC_CLIENT_SECRET": "secret",
+        "REPORT_BUILDER_AMC_REFRESH_TOKEN": "Atzr|token",
         "PYTHONPATH": str(ROOT),
     }
 
