@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 import asyncpg
 import click
 
-from db.embedded import EmbeddedPostgres
+from db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
 from db.migrations import MigrationError, migrate_down, migrate_up, migration_status
 from db.pool import DatabaseRefused
 from projections.rebuild import rebuild as rebuild_projections
@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 KNOWN_ERRORS = (
     SettingsError,
     DatabaseRefused,
+    EmbeddedPostgresFailed,
     MigrationError,
     DemoFailed,
     asyncpg.PostgresError,
