@@ -54,7 +54,11 @@ class RabbitNode:
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         self._mapper: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        for name, text in (("plugins", "[]."), ("environment.conf", ""), ("rabbitmq.conf", "")):
+        # A message that expires while its next queue still has no leader, right after a start, is tried again
+        # only after this time; the default, 3 minutes, is longer than any test waits.
+        advanced = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 2000}]}]."
+        files = {"plugins": "[].", "environment.conf": "", "rabbitmq.conf": "", "advanced.config": advanced}
+        for name, text in files.items():
             (self._folder / name).write_text(text)
 
     def __enter__(self) -> Self:
@@ -176,6 +180,7 @@ class RabbitNode:
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
             "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": f"{folder}/advanced.config",
             "RABBITMQ_CONF_ENV_FILE": f"{folder}/environment.conf",
             "ERL_EPMD_PORT": str(self._mapper_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",

@@ -149,10 +149,11 @@ async def test_a_feed_survives_a_database_that_ends_all_its_connections(database
     await admin.close()
 
 
-async def test_a_feed_ends_when_it_is_told_to_also_with_dead_connections(database: Database, pool: Pool) -> None:
+async def test_a_feed_ends_when_it_is_told_to_also_with_dead_connections(database: Database) -> None:
     admin = await asyncpg.connect(database.admin_url)
     for moment in range(5):
-        async with following(pool) as feed:
+        # A pool each: the next feed could not begin on connections that are dead and do not know it yet.
+        async with await open_pool(database.service_url) as pool, following(pool) as feed:
             await listening(admin, 1)
             feed.appended(1)
             await admin.execute(
