@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Literal
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.pool import Pool
@@ -19,6 +19,7 @@ from projections.runner import read_checkpoint
 from service.builder.routes import builder_routes
 from service.commands import Commands
 from service.data_collections.routes import collection_routes
+from service.endpoints import Answer, Endpoint
 from service.http import json_response
 from service.problems import EXCEPTION_HANDLERS
 from service.results.routes import result_routes
@@ -27,6 +28,15 @@ from service.stream.routes import stream_routes
 from service.workflows.routes import workflow_routes
 
 MAX_BODY = 2 * 1024 * 1024
+
+
+class Readiness(Answer, frozen=True, kw_only=True):
+    """Whether the process can work. `problems` says by part what is wrong, and `projection_behind` how many
+    events the read models have not applied yet."""
+
+    status: Literal["ready", "unready"]
+    problems: dict[str, str]
+    projection_behind: int | None
 
 
 def create_app(
@@ -56,8 +66,8 @@ def create_app(
 
     return Starlette(
         routes=[
-            Route("/healthz", alive, methods=["GET"]),
-            Route("/readyz", ready, methods=["GET"]),
+            Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=dict[str, str], public=True),
+            Endpoint("GET", "/readyz", ready, summary="Is it ready for work", answer=Readiness, public=True),
             *builder_routes(pool, commands),
             *workflow_routes(pool, commands),
             *collection_routes(pool),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,6 +21,7 @@ from events.append import AppendRequest, Conflict, IdempotencyKey, KeyReused, Wr
 from events.validation import decode
 from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
+from service.endpoints import Recorded
 from service.http import etag, json_response
 from service.problems import Refused
 
@@ -30,10 +31,10 @@ MAX_KEY_LENGTH = 200
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What a command records and answers; `answer` gets the position added."""
+    """What a command records and answers; `answer` is given the position of the append."""
 
     writes: tuple[Write, ...]
-    answer: dict[str, Any]
+    answer: Recorded
     status: int = 200
 
 

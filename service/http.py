@@ -1,16 +1,18 @@
-"""What every route needs of HTTP: JSON answers, entity tags, parameters of the query, reading one's own writes."""
+"""What every route needs of HTTP: JSON answers, entity tags, cursors, reading one's own writes."""
 
 from __future__ import annotations
 
+import base64
+from datetime import UTC, datetime
+from uuid import UUID
+
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from db.pool import Pool
 from projections.runner import wait_projected
 from service.problems import Refused
 
-LAST_POSITION = 2**62
 # How long a read waits for the read models before it says that they are behind.
 PROJECTION_PATIENCE = 10.0
 
@@ -25,19 +27,21 @@ def etag(version: int) -> dict[str, str]:
     return {"ETag": f'"{version}"'}
 
 
-def int_parameter(request: Request, name: str, default: int, lowest: int, highest: int) -> int:
-    """A whole number from the query; refused, by name, where it is none or out of range."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    # Twenty digits hold every position; thousands of them Python refuses to read.
-    if not (text.isascii() and text.isdigit() and len(text) <= 20 and lowest <= int(text) <= highest):
-        raise Refused("bad_request", f"{name} must be a whole number from {lowest} to {highest}")
-    return int(text)
-
-
-async def wait_position(pool: Pool, request: Request) -> None:
-    """Read your own write: waits until the read models have applied `?min_position=`, if that is given."""
-    position = int_parameter(request, "min_position", 0, 0, LAST_POSITION)
+async def wait_position(pool: Pool, position: int) -> None:
+    """Read your own write: waits until the read models have applied the position; 0 waits for nothing."""
     if position and not await wait_projected(pool, position, timeout=PROJECTION_PATIENCE):
         raise Refused("projection_behind", f"position {position} is not applied yet", retry_after=1)
+
+
+def cursor_of(moment: datetime, id: UUID | str) -> str:
+    """Where a list that is ordered by time and id goes on, as text for `?cursor=`."""
+    return base64.urlsafe_b64encode(f"{moment.isoformat()} {id}".encode()).decode()
+
+
+def read_cursor(text: str) -> tuple[datetime, UUID]:
+    """The time (UTC) and id of a cursor. Refuses a text that no list has answered."""
+    try:
+        moment, _, id = base64.urlsafe_b64decode(text).decode().partition(" ")
+        return datetime.fromisoformat(moment).astimezone(UTC), UUID(id)
+    except (ValueError, OverflowError):
+        raise Refused("bad_request", "cursor is not one that a list has answered") from None

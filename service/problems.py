@@ -28,9 +28,9 @@ UNREACHABLE = (*DATABASE_AWAY, LogUnavailable)
 CATALOGUE: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request cannot be read"),
     "cross_origin": (403, "A page of another site may not write here"),
+    "forbidden": (403, "The caller may not do this"),
     "not_found": (404, "There is nothing here"),
     "method_not_allowed": (405, "The address does not take this method"),
-    "not_acceptable": (406, "The format is not offered"),
     "version_conflict": (409, "It was changed in the meantime"),
     "already_exists": (409, "It is there already"),
     "already_submitted": (409, "The report was submitted already"),

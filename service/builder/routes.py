@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from db.pool import Pool
 from events.append import Write
@@ -17,7 +17,7 @@ from events.configurations import ParametersStep, ScheduleStep
 from events.envelope import Metadata, NewEvent, Step, new_id, stream_of
 from events.reader import read_stream
 from events.types.instance import InstanceAdded
-from events.types.report import ParametersSet, ReportCreated
+from events.types.report import ParametersSet, ReportCreated, Reviewed
 from events.types.workflow import WorkflowCreated
 from events.validation import Problem
 from service import clock
@@ -26,11 +26,53 @@ from service.builder import decide
 from service.builder.models import CreateReport, Ground, Report, Review, Submit, report_of
 from service.commands import Commands, Decision
 from service.data_collections.plan import plan_segments
+from service.data_collections.segmentation import Segment
+from service.endpoints import Answer, Endpoint, Recorded, path_id
 from service.http import etag, json_response
 from service.problems import Refused
 
 
-def builder_routes(pool: Pool, commands: Commands) -> list[Route]:
+class ReportAnswer(Recorded, frozen=True, kw_only=True):
+    """A report as it stands; `version` is what `If-Match` names."""
+
+    report_id: UUID
+    version: int
+    name: str
+    next_step: Step | None
+    parameters: ParametersSet | None = None
+    schedule: ScheduleStep | None = None
+    review: Reviewed | None = None
+    changed_since_review: tuple[str, ...] = ()
+    collection_id: UUID | None = None
+
+
+class WindowAnswer(Answer, frozen=True, kw_only=True):
+    """Dates in `timezone`, both included."""
+
+    start: date
+    end: date
+    timezone: str
+
+
+class ReviewAnswer(ReportAnswer, frozen=True, kw_only=True):
+    """Everything that a person must see before they submit."""
+
+    digest: str
+    as_of: date
+    window: WindowAnswer
+    sql_query: str
+    amc_executions: int
+    segments: list[Segment]
+    warnings: list[str]
+
+
+class SubmittedAnswer(ReportAnswer, frozen=True, kw_only=True):
+    """What was set to work."""
+
+    segments_total: int
+
+
+def builder_routes(pool: Pool, commands: Commands) -> list[Endpoint]:
     """The builder's routes over the log that `pool` reads and `commands` appends to."""
 
     async def create(request: Request) -> Response:
@@ -39,7 +81,7 @@ def builder_routes(pool: Pool, commands: Commands) -> list[Route]:
             event = _event(ReportCreated(body.name), report_id, caller)
             return Decision(
                 (Write(stream_of("report", report_id), "none", (event,)),),
-                {"report_id": str(report_id), "name": body.name, "next_step": "parameters"},
+                ReportAnswer(report_id=report_id, version=1, name=body.name, next_step="parameters"),
                 201,
             )
 
@@ -47,7 +89,7 @@ def builder_routes(pool: Pool, commands: Commands) -> list[Route]:
 
     async def read(request: Request) -> Response:
         report_id, state = await _load(pool, request, caller_of(request))
-        return json_response(_shown(report_id, state), headers=etag(state.version))
+        return json_response(ReportAnswer(**_shown(report_id, state)), headers=etag(state.version))
 
     async def set_parameters(request: Request) -> Response:
         async def decide_parameters(body: ParametersStep, caller: Caller) -> Decision:
@@ -80,6 +122,7 @@ def builder_routes(pool: Pool, commands: Commands) -> list[Route]:
                 data,
                 "review",
                 parameters.workflow_id,
+                kind=ReviewAnswer,
                 more=lambda reviewed: _review_answer(reviewed, ground),
             )
 
@@ -96,30 +139,78 @@ def builder_routes(pool: Pool, commands: Commands) -> list[Route]:
             decision = _step(report_id, state, caller, submitted, "submit", parameters.workflow_id)
             created = _event(collection, collection_id, caller, parameters.workflow_id, causation=report_id)
             write = Write(stream_of("collection", collection_id), "none", (created,))
-            answer = decision.answer | {
-                "collection_id": str(collection_id),
-                "segments_total": len(collection.segments),
-            }
+            answer = SubmittedAnswer(**msgspec.structs.asdict(decision.answer), segments_total=len(collection.segments))
             return Decision((*decision.writes, write), answer, 202)
 
         return await commands.run(request, Submit, decide_submit)
 
+    steps = "/api/reports/{report_id}"
+    step_refusals = ("not_found", "stale", "already_submitted", "version_conflict")
     return [
-        Route("/api/reports", create, methods=["POST"]),
-        Route("/api/reports/{report_id}", read, methods=["GET"]),
-        Route("/api/reports/{report_id}/parameters", set_parameters, methods=["POST"]),
-        Route("/api/reports/{report_id}/schedule", set_schedule, methods=["POST"]),
-        Route("/api/reports/{report_id}/review", review, methods=["POST"]),
-        Route("/api/reports/{report_id}/submit", submit, methods=["POST"]),
+        Endpoint(
+            "POST",
+            "/api/reports",
+            create,
+            summary="Begin a report",
+            body=CreateReport,
+            answer=ReportAnswer,
+            status=201,
+            scope="reports:write",
+        ),
+        Endpoint(
+            "GET",
+            steps,
+            read,
+            summary="Read a report and where it stands",
+            answer=ReportAnswer,
+            refusals=("not_found", "stale"),
+        ),
+        Endpoint(
+            "POST",
+            steps + "/parameters",
+            set_parameters,
+            summary="Step 1: set the parameters",
+            body=ParametersStep,
+            answer=ReportAnswer,
+            scope="reports:write",
+            refusals=step_refusals,
+        ),
+        Endpoint(
+            "POST",
+            steps + "/schedule",
+            set_schedule,
+            summary="Step 2: set the schedule",
+            body=ScheduleStep,
+            answer=ReportAnswer,
+            scope="reports:write",
+            refusals=("step_missing", *step_refusals),
+        ),
+        Endpoint(
+            "POST",
+            steps + "/review",
+            review,
+            summary="Step 3: review what will run",
+            body=Review,
+            answer=ReviewAnswer,
+            scope="reports:write",
+            refusals=("step_missing", *step_refusals),
+        ),
+        Endpoint(
+            "POST",
+            steps + "/submit",
+            submit,
+            summary="Step 4: set the reviewed configuration to work",
+            body=Submit,
+            answer=SubmittedAnswer,
+            status=202,
+            scope="reports:write",
+            refusals=("step_missing", "not_reviewed", *step_refusals),
+        ),
     ]
 
 
 async def _load(pool: Pool, request: Request, caller: Caller) -> tuple[UUID, Report]:
-    text = request.path_params["report_id"]
-    try:
-        report_id = UUID(text)
-    except ValueError:
-        raise Refused("not_found", f"{text!r} is not a report's id") from None
+    report_id = path_id(request, "report_id", "report")
     state = report_of(await read_stream(pool, stream_of("report", report_id)))
     if state.version == 0 or state.team_id != caller.team_id:
         raise Refused("not_found", f"there is no report {report_id}")
@@ -186,12 +277,13 @@ def _step(
     data: Any,
     step: Step,
     workflow_id: str,
+    kind: type[ReportAnswer] = ReportAnswer,
     more: Callable[[Any], dict[str, Any]] = lambda data: {},
 ) -> Decision:
     """One step's event, appended at the version that was read, and the report as it then stands."""
     write = Write(stream_of("report", report_id), state.version, (_event(data, report_id, caller, workflow_id, step),))
     after = state.evolve(state.version + 1, data)
-    return Decision((write,), _shown(report_id, after) | more(after))
+    return Decision((write,), kind(**_shown(report_id, after), **more(after)))
 
 
 def _review_answer(state: Report, ground: Ground) -> dict[str, Any]:
@@ -204,23 +296,23 @@ def _review_answer(state: Report, ground: Ground) -> dict[str, Any]:
     return {
         "digest": state.review.digest,
         "as_of": state.review.as_of,
-        "window": {"start": window.start, "end": window.end, "timezone": state.parameters.timezone},
+        "window": WindowAnswer(start=window.start, end=window.end, timezone=state.parameters.timezone),
         "sql_query": ground.workflow.sql_query,
         "amc_executions": len(planned),
         "segments": planned,
-        "warnings": state.review.warnings,
+        "warnings": list(state.review.warnings),
     }
 
 
 def _shown(report_id: UUID, state: Report) -> dict[str, Any]:
     return {
-        "report_id": str(report_id),
+        "report_id": report_id,
         "version": state.version,
         "name": state.name,
         "next_step": state.next_step,
         "parameters": state.parameters,
         "schedule": state.schedule and state.schedule.schedule,
         "review": state.review,
-        "changed_since_review": sorted(set(state.changed_since_review)),
+        "changed_since_review": tuple(sorted(set(state.changed_since_review))),
         "collection_id": state.submission and state.submission.collection_id,
     }

@@ -2,58 +2,145 @@
 
 from __future__ import annotations
 
-import base64
-from datetime import UTC, datetime
-from typing import Any, get_args
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import asyncpg
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from db.pool import Pool
-from events.types.collection import BackfillStatus
+from events.configurations import LookbackConfig, SegmentationConfig
+from events.types.collection import BackfillStatus, Lane
 from service.auth.caller import Caller, caller_of
 from service.data_collections.segmentation import SegmentType
-from service.http import int_parameter, json_response, wait_position
+from service.endpoints import Answer, Endpoint, Position, Query, path_id, read_query
+from service.http import cursor_of, json_response, read_cursor, wait_position
 from service.problems import Refused
 
-COLUMNS = """collection_id, report_id, user_id, workflow_id, instance_id, name, lane, lookback_config,
-  segmentation_config, timezone, as_of, window_start, window_end, backfill_status, segments_total,
-  segments_active, segments_waiting, segments_completed, segments_failed, segments_cancelled, segments_skipped,
-  row_count, created_at, started_at, finished_at, updated_at"""
-
-MAX_PAGE = 200
+SegmentStatus = Literal[
+    "pending", "dispatched", "submitted", "running", "waiting", "completed", "failed", "cancelled", "skipped"
+]
 
 
-def collection_routes(pool: Pool) -> list[Route]:
+class CollectionAnswer(Answer, frozen=True, kw_only=True):
+    """A collection as it stands. `window_start` and `window_end` are dates in `timezone`, both included."""
+
+    collection_id: UUID
+    report_id: UUID | None
+    user_id: UUID | None
+    workflow_id: str
+    instance_id: str
+    name: str
+    lane: Lane
+    lookback_config: LookbackConfig
+    segmentation_config: SegmentationConfig | None
+    timezone: str
+    as_of: date
+    window_start: date
+    window_end: date
+    backfill_status: BackfillStatus
+    segments_total: int
+    segments_active: int
+    segments_waiting: int
+    segments_completed: int
+    segments_failed: int
+    segments_cancelled: int
+    segments_skipped: int
+    row_count: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    updated_at: datetime
+
+
+class CollectionPage(Answer, frozen=True, kw_only=True):
+    """Collections, newest first; `next_cursor` leads on to older ones, null on the last page."""
+
+    items: list[CollectionAnswer]
+    next_cursor: str | None
+
+
+class SegmentAnswer(Answer, frozen=True, kw_only=True):
+    """A segment of a collection: the days from `week_start` to `week_end`, both included."""
+
+    segment_id: UUID
+    segment_number: int
+    week_start: date
+    week_end: date
+    status: SegmentStatus
+    attempts: int
+    amc_execution_id: str | None
+    row_count: int | None
+    result_bytes: int | None
+    checksum: str | None
+    error: str | None
+    retry_at: datetime | None
+    dispatched_at: datetime | None
+    submitted_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class ProgressAnswer(Answer, frozen=True, kw_only=True):
+    """How far a collection is: `percent` of its segments have come to their end."""
+
+    collection: CollectionAnswer
+    percent: float
+    segments: list[SegmentAnswer]
+
+
+class ListCollections(Query, frozen=True, kw_only=True):
+    """Which collections to list; `cursor` is a `next_cursor`."""
+
+    lookback_type: Literal["relative", "custom"] | None = None
+    segmentation: SegmentType | None = None
+    status: BackfillStatus | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: str | None = None
+    min_position: Position = 0
+
+
+class ReadOne(Query, frozen=True, kw_only=True):
+    """A read that may wait for the read models to have applied `min_position`."""
+
+    min_position: Position = 0
+
+
+COLUMNS = ", ".join(CollectionAnswer.__struct_fields__)
+SEGMENT_COLUMNS = ", ".join(SegmentAnswer.__struct_fields__)
+
+
+def collection_routes(pool: Pool) -> list[Endpoint]:
     """The routes over the read models behind `pool`."""
 
     async def list_all(request: Request) -> Response:
-        await wait_position(pool, request)
-        limit = int_parameter(request, "limit", 50, 1, MAX_PAGE)
-        conditions, values = _filters(request, caller_of(request))
+        query = read_query(request, ListCollections)
+        await wait_position(pool, query.min_position)
+        conditions, values = _filters(query, caller_of(request))
         rows = await pool.fetch(
             f"SELECT {COLUMNS} FROM report_data_collections WHERE {' AND '.join(conditions)}"  # noqa: S608
-            f" ORDER BY created_at DESC, collection_id DESC LIMIT {limit + 1}",
+            f" ORDER BY created_at DESC, collection_id DESC LIMIT {query.limit + 1}",
             *values,
         )
-        more = len(rows) > limit
-        items = [shown(row) for row in rows[:limit]]
-        return json_response({"items": items, "next_cursor": _cursor(rows[limit - 1]) if more else None})
+        items = [shown(row) for row in rows[: query.limit]]
+        last = rows[query.limit - 1] if len(rows) > query.limit else None
+        cursor = cursor_of(last["created_at"], last["collection_id"]) if last else None
+        return json_response({"items": items, "next_cursor": cursor})
 
     async def read(request: Request) -> Response:
-        return json_response(shown(await find_collection(pool, request)))
+        query = read_query(request, ReadOne)
+        return json_response(shown(await find_collection(pool, request, query.min_position)))
 
     async def progress(request: Request) -> Response:
-        collection = await find_collection(pool, request)
+        query = read_query(request, ReadOne)
+        collection = await find_collection(pool, request, query.min_position)
         segments = await pool.fetch(
-            "SELECT segment_id, segment_number, week_start, week_end, status, attempts, amc_execution_id,"
-            "       row_count, result_bytes, checksum, error, retry_at, dispatched_at, submitted_at, started_at,"
-            "       finished_at"
-            "  FROM report_data_weeks WHERE collection_id = $1 ORDER BY segment_number",
+            f"SELECT {SEGMENT_COLUMNS} FROM report_data_weeks"  # noqa: S608
+            " WHERE collection_id = $1 ORDER BY segment_number",
             collection["collection_id"],
         )
         finished = sum(collection[f"segments_{state}"] for state in ("completed", "failed", "cancelled", "skipped"))
@@ -67,20 +154,40 @@ def collection_routes(pool: Pool) -> list[Route]:
         )
 
     return [
-        Route("/api/data-collections", list_all, methods=["GET"]),
-        Route("/api/data-collections/{collection_id}", read, methods=["GET"]),
-        Route("/api/data-collections/{collection_id}/progress", progress, methods=["GET"]),
+        Endpoint(
+            "GET",
+            "/api/data-collections",
+            list_all,
+            summary="List the team's collections",
+            query=ListCollections,
+            answer=CollectionPage,
+            refusals=("projection_behind",),
+        ),
+        Endpoint(
+            "GET",
+            "/api/data-collections/{collection_id}",
+            read,
+            summary="Read a collection",
+            query=ReadOne,
+            answer=CollectionAnswer,
+            refusals=("not_found", "projection_behind"),
+        ),
+        Endpoint(
+            "GET",
+            "/api/data-collections/{collection_id}/progress",
+            progress,
+            summary="See how far a collection is, segment by segment",
+            query=ReadOne,
+            answer=ProgressAnswer,
+            refusals=("not_found", "projection_behind"),
+        ),
     ]
 
 
-async def find_collection(pool: Pool, request: Request) -> asyncpg.Record:
-    """The collection that the path names, if it is the caller's team's; waits for `?min_position=` first."""
-    await wait_position(pool, request)
-    text = request.path_params["collection_id"]
-    try:
-        collection_id = UUID(text)
-    except ValueError:
-        raise Refused("not_found", f"{text!r} is not a collection's id") from None
+async def find_collection(pool: Pool, request: Request, min_position: int) -> asyncpg.Record:
+    """The collection that the path names, if it is the caller's team's; waits for the position first."""
+    await wait_position(pool, min_position)
+    collection_id = path_id(request, "collection_id", "collection")
     row = await pool.fetchrow(
         f"SELECT {COLUMNS} FROM report_data_collections WHERE collection_id = $1 AND team_id = $2",  # noqa: S608
         collection_id,
@@ -104,7 +211,7 @@ def shown(row: asyncpg.Record) -> dict[str, Any]:
     return values
 
 
-def _filters(request: Request, caller: Caller) -> tuple[list[str], list[Any]]:
+def _filters(query: ListCollections, caller: Caller) -> tuple[list[str], list[Any]]:
     """Conditions and their values. The JSONB ones are containment tests, which the GIN indexes answer."""
     conditions, values = ["team_id = $1"], [caller.team_id]
 
@@ -113,32 +220,12 @@ def _filters(request: Request, caller: Caller) -> tuple[list[str], list[Any]]:
         values.extend(more)
         conditions.append(condition.format(*(f"${number}" for number in numbers)))
 
-    if value := _choice(request, "lookback_type", ("relative", "custom")):
-        add("lookback_config @> {}::jsonb", msgspec.json.encode({"type": value}).decode())
-    if value := _choice(request, "segmentation", get_args(SegmentType)):
-        add("segmentation_config @> {}::jsonb", msgspec.json.encode({"type": value}).decode())
-    if value := _choice(request, "status", get_args(BackfillStatus)):
-        add("backfill_status = {}", value)
-    if value := request.query_params.get("cursor"):
-        add("(created_at, collection_id) < ({}, {})", *_read_cursor(value))
+    if query.lookback_type:
+        add("lookback_config @> {}::jsonb", msgspec.json.encode({"type": query.lookback_type}).decode())
+    if query.segmentation:
+        add("segmentation_config @> {}::jsonb", msgspec.json.encode({"type": query.segmentation}).decode())
+    if query.status:
+        add("backfill_status = {}", query.status)
+    if query.cursor:
+        add("(created_at, collection_id) < ({}, {})", *read_cursor(query.cursor))
     return conditions, values
-
-
-def _choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
-    """One of the choices from the query; refused, by name, where it is none of them."""
-    value = request.query_params.get(name)
-    if value and value not in choices:
-        raise Refused("bad_request", f"{name} must be one of {', '.join(choices)}")
-    return value
-
-
-def _cursor(row: asyncpg.Record) -> str:
-    return base64.urlsafe_b64encode(f"{row['created_at'].isoformat()} {row['collection_id']}".encode()).decode()
-
-
-def _read_cursor(text: str) -> tuple[datetime, UUID]:
-    try:
-        created, _, collection_id = base64.urlsafe_b64decode(text).decode().partition(" ")
-        return datetime.fromisoformat(created).astimezone(UTC), UUID(collection_id)
-    except (ValueError, OverflowError):
-        raise Refused("bad_request", "cursor is not one that a list has answered") from None

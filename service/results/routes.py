@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import BinaryIO
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from db.pool import Pool
 from service.data_collections.routes import find_collection
+from service.endpoints import Endpoint, Position, Query, read_query
 from service.problems import Refused
 from service.results.read import MEDIA_TYPES, Format, SegmentResult, write_table
 from service.results.store import ResultStore
@@ -20,32 +20,47 @@ from service.results.store import ResultStore
 CHUNK = 256 * 1024
 
 
-def result_routes(pool: Pool, store: ResultStore) -> list[Route]:
+class ReadResults(Query, frozen=True, kw_only=True):
+    """The form of the table."""
+
+    format: Format = "csv"
+    min_position: Position = 0
+
+
+def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
     """The routes over the read models behind `pool` and the files of `store`."""
 
     async def results(request: Request) -> Response:
-        format = request.query_params.get("format", "csv")
-        if format not in get_args(Format):
-            raise Refused("not_acceptable", f"format must be one of {', '.join(get_args(Format))}")
-        collection = await find_collection(pool, request)
+        query = read_query(request, ReadResults)
+        collection = await find_collection(pool, request, query.min_position)
         rows = await pool.fetch(
             "SELECT week_start, week_end, checksum FROM report_data_weeks"
             " WHERE collection_id = $1 AND status = 'completed' ORDER BY week_start",
             collection["collection_id"],
         )
         found = [SegmentResult(r["week_start"], r["week_end"], 1, store.path(r["checksum"])) for r in rows]
-        table = await _table(store, found, format)  # type: ignore[arg-type]
+        table = await _table(store, found, query.format)
         return StreamingResponse(
             _pieces(table),
-            media_type=MEDIA_TYPES[format],  # type: ignore[index]
+            media_type=MEDIA_TYPES[query.format],
             headers={
-                "Content-Disposition": f'attachment; filename="{collection["collection_id"]}.{format}"',
+                "Content-Disposition": f'attachment; filename="{collection["collection_id"]}.{query.format}"',
                 "Content-Length": str(table.seek(0, 2)),
                 "Report-Segments": f"completed={len(found)}, total={collection['segments_total']}",
             },
         )
 
-    return [Route("/api/data-collections/{collection_id}/results", results, methods=["GET"])]
+    return [
+        Endpoint(
+            "GET",
+            "/api/data-collections/{collection_id}/results",
+            results,
+            summary="Download the results of all completed segments as one table",
+            query=ReadResults,
+            answer=tuple(MEDIA_TYPES.values()),
+            refusals=("not_found", "projection_behind", "result_missing"),
+        )
+    ]
 
 
 async def _table(store: ResultStore, found: Sequence[SegmentResult], format: Format) -> BinaryIO:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from typing import Annotated, Any
 
 import msgspec
 import structlog
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from db.pool import Pool
 from events.envelope import RecordedEvent
 from events.feed import BATCH, Feed
 from events.reader import read_after
-from service.auth.caller import caller_of
-from service.http import LAST_POSITION, int_parameter, json_response
+from service.auth.caller import Caller, caller_of
+from service.endpoints import LAST_POSITION, Answer, Endpoint, Position, Query, read_query
+from service.http import json_response
 from service.problems import Refused
 from service.server import HANG_UP
 from service.stream.cloudevents import cloud_event
@@ -27,7 +29,6 @@ log = structlog.get_logger()
 Filter = Callable[[RecordedEvent], bool]
 
 KEEP_ALIVE = 15.0
-MAX_PAGE = 1000
 
 # A page looks at no more events than this, however few its filter lets through; the next one goes on there.
 MAX_LOOKED_AT = 20 * BATCH
@@ -39,13 +40,36 @@ CHECKPOINT_EVERY = 1000
 SEND_TIMEOUT = 30.0
 
 
-def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Route]:
+class Events(Query, frozen=True, kw_only=True):
+    """Which events: those after a position; each filter may be repeated, and lets through what it names."""
+
+    after: Position = 0
+    type: tuple[str, ...] = ()
+    stream: tuple[str, ...] = ()
+    workflow: tuple[str, ...] = ()
+
+
+class EventsByPage(Events, frozen=True, kw_only=True):
+    """A page of events."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class EventPage(Answer, frozen=True, kw_only=True):
+    """A page of CloudEvents. `next_after` is where the next page begins; `more` is false at the log's end."""
+
+    events: list[dict[str, Any]]
+    next_after: int
+    more: bool
+
+
+def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpoint]:
     """The routes over the log, as `pool` and `feed` show it; live streams end when `stopping` is set."""
 
     async def page(request: Request) -> Response:
-        after = int_parameter(request, "after", 0, 0, LAST_POSITION)
-        limit = int_parameter(request, "limit", 100, 1, MAX_PAGE)
-        passes = _filter(request)
+        query = read_query(request, EventsByPage)
+        after, limit = query.after, query.limit
+        passes = _filter(query, caller_of(request))
         found: list[RecordedEvent] = []
         position, more = after, True
         while more and len(found) < limit and position - after < MAX_LOOKED_AT:
@@ -71,15 +95,32 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Route
         )
 
     async def live(request: Request) -> Response:
-        frames = _frames(feed, _start_of(request), _filter(request), stopping)
+        query = read_query(request, Events)
+        frames = _frames(feed, _start_of(request, query), _filter(query, caller_of(request)), stopping)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(media_type="text/event-stream", headers=headers)
         return LiveResponse(frames, headers)
 
     return [
-        Route("/api/events", page, methods=["GET"]),
-        Route("/api/events/stream", live, methods=["GET"]),
+        Endpoint(
+            "GET",
+            "/api/events",
+            page,
+            summary="Read the log, page by page",
+            query=EventsByPage,
+            answer=EventPage,
+            scope="events:read",
+        ),
+        Endpoint(
+            "GET",
+            "/api/events/stream",
+            live,
+            summary="Follow the log live (server-sent events)",
+            query=Events,
+            answer=("text/event-stream",),
+            scope="events:read",
+        ),
     ]
 
 
@@ -106,13 +147,12 @@ class LiveResponse(StreamingResponse):
             await self._frames.aclose()
 
 
-def _start_of(request: Request) -> int:
+def _start_of(request: Request, query: Events) -> int:
     """Where the stream goes on: at the later of `?after=` and the last id that a reader says it has."""
-    after = int_parameter(request, "after", 0, 0, LAST_POSITION)
     last = request.headers.get("last-event-id", "0")
     if not (last.isascii() and last.isdigit() and len(last) <= 20 and int(last) <= LAST_POSITION):
         raise Refused("bad_request", "Last-Event-ID must be the id of an event of this stream, a position")
-    return max(after, int(last))
+    return max(query.after, int(last))
 
 
 async def _frames(feed: Feed, after: int, passes: Filter, stopping: asyncio.Event) -> AsyncGenerator[bytes]:
@@ -160,11 +200,10 @@ def _frame(event: RecordedEvent) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.position, event.event_type.encode(), cloud_event(event))
 
 
-def _filter(request: Request) -> Filter:
-    """The events of the caller's team that `type`, `stream` and `workflow` let through; each may be repeated."""
-    team = caller_of(request).team_id
-    query = request.query_params
-    types, streams, workflows = (frozenset(query.getlist(name)) for name in ("type", "stream", "workflow"))
+def _filter(query: Events, caller: Caller) -> Filter:
+    """The events of the caller's team that the query lets through."""
+    team = caller.team_id
+    types, streams, workflows = frozenset(query.type), frozenset(query.stream), frozenset(query.workflow)
     return lambda event: (
         event.team_id == team
         and (not types or event.event_type in types)

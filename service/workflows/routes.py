@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from db.pool import Pool
 from events.append import Write
@@ -22,6 +22,7 @@ from events.types.workflow import DeclaredParameter, WorkflowCreated
 from events.validation import INVALID, Body, Problem
 from service.auth.caller import Caller, caller_of
 from service.commands import Commands, Decision
+from service.endpoints import Answer, Endpoint, Position, Query, Recorded, read_query
 from service.http import json_response, wait_position
 from service.problems import Refused
 
@@ -71,14 +72,60 @@ class AddInstance(Body, frozen=True, kw_only=True):
     retention_days: Annotated[int, Meta(ge=1, le=3650)] = 425
 
 
-def workflow_routes(pool: Pool, commands: Commands) -> list[Route]:
+class WorkflowCreatedAnswer(Recorded, frozen=True, kw_only=True):
+    workflow_id: str
+
+
+class InstanceAddedAnswer(Recorded, frozen=True, kw_only=True):
+    instance_id: str
+
+
+class WorkflowAnswer(Answer, frozen=True, kw_only=True):
+    """A workflow, by its newest version."""
+
+    workflow_id: str
+    name: str
+    sql_query: str
+    parameters: list[DeclaredParameter]
+    created_at: datetime
+
+
+class WorkflowPage(Answer, frozen=True, kw_only=True):
+    items: list[WorkflowAnswer]
+
+
+class InstanceAnswer(Answer, frozen=True, kw_only=True):
+    """An AMC instance, and this service's limits towards it."""
+
+    instance_id: str
+    name: str
+    advertiser_id: str
+    marketplace_id: str
+    time_zone: str
+    max_concurrent: int
+    retention_days: int
+
+
+class InstancePage(Answer, frozen=True, kw_only=True):
+    items: list[InstanceAnswer]
+
+
+class ReadAll(Query, frozen=True, kw_only=True):
+    """A list that may wait for the read models to have applied `min_position`."""
+
+    min_position: Position = 0
+
+
+def workflow_routes(pool: Pool, commands: Commands) -> list[Endpoint]:
     """The routes over the log that `commands` appends to and the read models behind `pool`."""
 
     async def create_workflow(request: Request) -> Response:
         async def decide(body: CreateWorkflow, caller: Caller) -> Decision:
             workflow_id = str(new_id())
             data = WorkflowCreated(body.name, body.sql_query, body.parameters)
-            return Decision((_write("workflow", workflow_id, data, caller),), {"workflow_id": workflow_id}, 201)
+            return Decision(
+                (_write("workflow", workflow_id, data, caller),), WorkflowCreatedAnswer(workflow_id=workflow_id), 201
+            )
 
         return await commands.run(request, CreateWorkflow, decide)
 
@@ -89,12 +136,12 @@ def workflow_routes(pool: Pool, commands: Commands) -> list[Route]:
             if await read_stream(pool, stream_of("instance", instance_id)):
                 raise Refused("already_exists", f"the instance {instance_id} has been added before")
             write = _write("instance", instance_id, InstanceAdded(**values), caller)
-            return Decision((write,), {"instance_id": instance_id}, 201)
+            return Decision((write,), InstanceAddedAnswer(instance_id=instance_id), 201)
 
         return await commands.run(request, AddInstance, decide)
 
     async def list_workflows(request: Request) -> Response:
-        await wait_position(pool, request)
+        await wait_position(pool, read_query(request, ReadAll).min_position)
         rows = await pool.fetch(
             "SELECT workflow_id, name, sql_query, parameters, created_at FROM workflows"
             " WHERE team_id = $1 ORDER BY workflow_id",
@@ -104,7 +151,7 @@ def workflow_routes(pool: Pool, commands: Commands) -> list[Route]:
         return json_response({"items": items})
 
     async def list_instances(request: Request) -> Response:
-        await wait_position(pool, request)
+        await wait_position(pool, read_query(request, ReadAll).min_position)
         rows = await pool.fetch(
             "SELECT instance_id, name, advertiser_id, marketplace_id, time_zone, max_concurrent, retention_days"
             "  FROM amc_instances WHERE team_id = $1 ORDER BY instance_id",
@@ -113,10 +160,45 @@ def workflow_routes(pool: Pool, commands: Commands) -> list[Route]:
         return json_response({"items": [dict(row) for row in rows]})
 
     return [
-        Route("/api/workflows", create_workflow, methods=["POST"]),
-        Route("/api/workflows", list_workflows, methods=["GET"]),
-        Route("/api/instances", add_instance, methods=["POST"]),
-        Route("/api/instances", list_instances, methods=["GET"]),
+        Endpoint(
+            "POST",
+            "/api/workflows",
+            create_workflow,
+            summary="Save SQL as a workflow",
+            body=CreateWorkflow,
+            answer=WorkflowCreatedAnswer,
+            status=201,
+            scope="reports:write",
+        ),
+        Endpoint(
+            "GET",
+            "/api/workflows",
+            list_workflows,
+            summary="List the team's workflows",
+            query=ReadAll,
+            answer=WorkflowPage,
+            refusals=("projection_behind",),
+        ),
+        Endpoint(
+            "POST",
+            "/api/instances",
+            add_instance,
+            summary="Add an AMC instance",
+            body=AddInstance,
+            answer=InstanceAddedAnswer,
+            status=201,
+            scope="admin",
+            refusals=("already_exists",),
+        ),
+        Endpoint(
+            "GET",
+            "/api/instances",
+            list_instances,
+            summary="List the team's AMC instances",
+            query=ReadAll,
+            answer=InstancePage,
+            refusals=("projection_behind",),
+        ),
     ]
 
 

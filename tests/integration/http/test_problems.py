@@ -33,7 +33,7 @@ def api(shared_api: Service) -> Service:
         ("GET", "/api/data-collections/nonsense", 404, "not_found"),
         ("GET", f"/api/data-collections/{uuid4()}/progress", 404, "not_found"),
         ("GET", f"/api/data-collections/{uuid4()}/results", 404, "not_found"),
-        ("GET", f"/api/data-collections/{uuid4()}/results?format=xml", 406, "not_acceptable"),
+        ("GET", f"/api/data-collections/{uuid4()}/results?format=xml", 400, "bad_request"),
         ("GET", "/api/events?limit=0", 400, "bad_request"),
         ("GET", "/api/events?limit=1001", 400, "bad_request"),
         ("GET", "/api/events?after=-1", 400, "bad_request"),
