@@ -22,6 +22,7 @@ from service.data_collections.routes import collection_routes
 from service.endpoints import Answer, Endpoint
 from service.http import json_response
 from service.problems import EXCEPTION_HANDLERS
+from service.rates.limiter import RateHeaders, Rates
 from service.results.routes import result_routes
 from service.results.store import ResultStore
 from service.stream.routes import stream_routes
@@ -46,6 +47,7 @@ def create_app(
     store: ResultStore,
     stopping: asyncio.Event,
     health: Callable[[], dict[str, str]],
+    rates: Rates,
 ) -> Starlette:
     """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
 
@@ -64,7 +66,7 @@ def create_app(
         body = {"status": "unready" if problems else "ready", "problems": problems, "projection_behind": behind}
         return json_response(body, 503 if problems else 200)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=dict[str, str], public=True),
             Endpoint("GET", "/readyz", ready, summary="Is it ready for work", answer=Readiness, public=True),
@@ -74,9 +76,11 @@ def create_app(
             *result_routes(pool, store),
             *stream_routes(pool, feed, stopping),
         ],
-        middleware=[Middleware(LimitBody)],
+        middleware=[Middleware(LimitBody), Middleware(RateHeaders)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
+    app.state.rates = rates
+    return app
 
 
 class LimitBody:

@@ -30,6 +30,7 @@ from service.backfill.broker import Broker, create_broker
 from service.backfill.turn import Tools
 from service.backfill.worker import Worker
 from service.commands import Commands
+from service.rates.limiter import Rates
 from service.results.store import ResultStore
 from service.server import serving
 from service.settings import PREFIX, Settings, SettingsError
@@ -132,7 +133,9 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
 
         api_url = None
         if "api" in roles:
-            app = create_app(pool, Commands(pool, writer), feed, store, stopping, health)
+            rates = Rates(pool, settings)
+            _start_role(stack, "rates", rates.run(), failed)
+            app = create_app(pool, Commands(pool, writer), feed, store, stopping, health, rates)
             api_url = await stack.enter_async_context(
                 serving(app, settings.host, settings.port, grace=settings.shutdown_grace)
             )

@@ -69,7 +69,9 @@ class Endpoint(Route):
     ) -> None:
         async def guarded(request: Request) -> Response:
             if not public:
-                caller_of(request).require(scope)
+                caller = caller_of(request)
+                await request.app.state.rates.admit(request, caller)
+                caller.require(scope)
             return await handler(request)
 
         guarded.__name__ = handler.__name__

@@ -41,6 +41,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "body_too_large": (413, "The body is too large"),
     "invalid": (422, "Some fields do not fit"),
     "idempotency_key_reused": (422, "The idempotency key came before with another content"),
+    "rate_limited": (429, "More requests than your rate allows"),
     "internal": (500, "The service failed"),
     "result_missing": (500, "A stored result is not where it was put"),
     "overloaded": (503, "Too many requests wait to be recorded"),

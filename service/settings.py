@@ -55,6 +55,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
 
+    # Request rates
+    rate_window: Annotated[int, Meta(ge=1, le=3600)] = 10
+    """Length of the window that requests are counted in, in seconds."""
+    rate_reads: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 6000
+    """Reads (GET) that one person may send in any such window, over all processes; 0: any number."""
+    rate_writes: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 3000
+    """The same for all other methods."""
+
     # AMC
     amc_base_url: str = "https://advertising-api.amazon.com"
     amc_token_url: str = "https://api.amazon.com/auth/o2/token"
