@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from db.pool import Pool
 from events.feed import Feed
 from projections.runner import read_checkpoint
+from service.audit.errors import ErrorCounts
+from service.audit.routes import audit_routes
 from service.builder.routes import builder_routes
 from service.commands import Commands
 from service.data_collections.routes import collection_routes
@@ -48,6 +50,7 @@ def create_app(
     stopping: asyncio.Event,
     health: Callable[[], dict[str, str]],
     rates: Rates,
+    errors: ErrorCounts,
 ) -> Starlette:
     """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
 
@@ -75,11 +78,13 @@ def create_app(
             *collection_routes(pool),
             *result_routes(pool, store),
             *stream_routes(pool, feed, stopping),
+            *audit_routes(pool),
         ],
         middleware=[Middleware(LimitBody), Middleware(RateHeaders)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.rates = rates
+    app.state.errors = errors
     return app
 
 

@@ -20,11 +20,13 @@ from db.migrations import migrate_up, migration_status
 from db.pool import DatabaseRefused, Pool, open_pool, refuse_unfit_role
 from events.feed import Feed
 from events.writer import AppendWriter
+from projections.activity import ActivityIndexer
 from projections.runner import Projector
 from service.amc.client import AmcClient
 from service.amc.models import Account
 from service.amc.throttle import Throttle
 from service.app import create_app
+from service.audit.errors import ErrorCounts
 from service.backfill.admission import Admission
 from service.backfill.broker import Broker, create_broker
 from service.backfill.turn import Tools
@@ -112,6 +114,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         projector = Projector(pool, feed)
         if "projector" in roles:
             _start_role(stack, "projector", projector.run(), failed)
+            _start_role(stack, "activity index", ActivityIndexer(pool, feed).run(), failed)
 
         broker = None
         if "admission" in roles or "worker" in roles:
@@ -135,7 +138,10 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         if "api" in roles:
             rates = Rates(pool, settings)
             _start_role(stack, "rates", rates.run(), failed)
-            app = create_app(pool, Commands(pool, writer), feed, store, stopping, health, rates)
+            errors = ErrorCounts(pool, kept_days=settings.error_counts_days)
+            stack.push_async_callback(errors.close)
+            _start_role(stack, "error counts", errors.run(), failed)
+            app = create_app(pool, Commands(pool, writer), feed, store, stopping, health, rates, errors)
             api_url = await stack.enter_async_context(
                 serving(app, settings.host, settings.port, grace=settings.shutdown_grace)
             )

@@ -7,6 +7,7 @@ contract (`/openapi.json` is generated from it), so the two cannot differ.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from starlette.routing import Route
 
 from events.validation import Body, Invalid, decode
 from service.auth.caller import Scope, caller_of
-from service.problems import Refused
+from service.problems import NOTE_REFUSAL, Refused
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -70,6 +71,7 @@ class Endpoint(Route):
         async def guarded(request: Request) -> Response:
             if not public:
                 caller = caller_of(request)
+                request.scope[NOTE_REFUSAL] = partial(request.app.state.errors.note, caller, f"{method} {path}")
                 await request.app.state.rates.admit(request, caller)
                 caller.require(scope)
             return await handler(request)

@@ -23,6 +23,9 @@ from events.writer import LogUnavailable, Overloaded
 
 log = structlog.get_logger()
 
+NOTE_REFUSAL = "report_builder.note_refusal"
+"""Where a request's scope keeps the function that counts its refusal by code, once its caller is known."""
+
 UNREACHABLE = (*DATABASE_AWAY, LogUnavailable)
 
 CATALOGUE: dict[str, tuple[int, str]] = {
@@ -145,6 +148,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
     if refused is None:
         log.error("request_failed", path=request.url.path, exc_info=error)
         refused = Refused("internal", "the fault is recorded; send the request again or tell the operator")
+    if note := request.scope.get(NOTE_REFUSAL):
+        note(refused.code)
     return problem_response(refused)
 
 

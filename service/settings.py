@@ -86,6 +86,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Longest pause between two admissions when nothing wakes one earlier."""
     shutdown_grace: Seconds = 20
 
+    # Retention
+    error_counts_days: Count = 400
+    """How long the counts of refused requests are kept."""
+
     # Log
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
