@@ -137,6 +137,30 @@ ROWS: dict[str, dict[str, Any]] = {
         "holds_slot": True,
         "lease_until": "2025-01-01",
     },
+    "activity_blocks": {"facet": "team", "value": "team-1", "block": 0, "bits": "0" * 256},
+    "report_steps": {
+        "report_id": NIL,
+        "team_id": "team-1",
+        "created_at": "2025-01-01",
+        "parameters_at": "2025-01-01",
+        "schedule_at": "2025-01-01",
+        "review_at": "2025-01-01",
+        "submit_at": "2025-01-01",
+        "parameters_posts": 2,
+        "schedule_posts": 1,
+        "review_posts": 1,
+        "submit_posts": 1,
+        "stream_version": 6,
+    },
+    "request_errors": {
+        "team_id": "team-1",
+        "day": "2025-01-01",
+        "user_id": NIL,
+        "route": "GET /x",
+        "code": "invalid",
+        "count": 1,
+    },
+    "request_rates": {"user_id": NIL, "policy": "reads/10", "slice": 1, "counts": [0] * 11, "taken_at": "2025-01-01"},
 }
 
 # What makes a second row of the table a valid one.
@@ -153,6 +177,10 @@ ANOTHER: dict[str, dict[str, Any]] = {
     "report_data_weeks": {"segment_id": ONE, "segment_number": 2},
     "workflow_schedules": {"schedule_id": ONE},
     "segment_leases": {"segment_id": ONE},
+    "activity_blocks": {"block": 1},
+    "report_steps": {"report_id": ONE},
+    "request_errors": {"code": "stale"},
+    "request_rates": {"policy": "writes/10"},
 }
 
 # Table, constraint, and what the second row has instead.
@@ -228,6 +256,15 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("segment_leases", "segment_leases_lane_check", {"lane": "fast"}),
     ("segment_leases", "segment_leases_step_check", {"step": "wait"}),
     ("segment_leases", "segment_leases_fence_check", {"fence": 0}),
+    ("activity_blocks", "activity_blocks_pkey", {"block": 0}),
+    ("activity_blocks", "activity_blocks_facet_check", {"facet": "person"}),
+    ("activity_blocks", "activity_blocks_block_check", {"block": -1}),
+    ("report_steps", "report_steps_pkey", {"report_id": NIL}),
+    ("report_steps", "report_steps_posts_check", {"review_posts": 0}),
+    ("request_errors", "request_errors_pkey", {"code": "invalid"}),
+    ("request_errors", "request_errors_count_check", {"count": 0}),
+    ("request_rates", "request_rates_pkey", {"policy": "reads/10"}),
+    ("request_rates", "request_rates_counts_check", {"counts": [0] * 10}),
 ]
 
 
