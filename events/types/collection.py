@@ -27,7 +27,8 @@ class PlannedSegment(msgspec.Struct, frozen=True):
 class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
     """All that its segments need to run, as it stood when it was set to work: later edits do not reach it.
 
-    `segmentation_config` is null where the window is one segment.
+    `segmentation_config` is null where the window is one segment. `schedule_id` is set for a run of a schedule,
+    `backfill_of_schedule` for the history that a schedule was submitted with.
     """
 
     name: str
@@ -44,6 +45,8 @@ class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
     lookback_config: LookbackConfig
     segmentation_config: SegmentationConfig | None
     segments: tuple[PlannedSegment, ...]
+    schedule_id: UUID | None = None
+    backfill_of_schedule: UUID | None = None
 
 
 class CollectionFinished(msgspec.Struct, frozen=True):

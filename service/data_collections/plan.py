@@ -33,8 +33,11 @@ def plan_collection(
     as_of: date,
     lookback: LookbackConfig,
     segmentation: SegmentationConfig | None,
+    schedule_id: UUID | None = None,
+    backfill_of_schedule: UUID | None = None,
 ) -> CollectionCreated:
-    """The collection's first event, with all that its segments need to run."""
+    """The collection's first event, with all that its segments need to run. `schedule_id` where it is a run of
+    a schedule, `backfill_of_schedule` where it is the history that a schedule was submitted with."""
     window = lookback_dates(lookback, as_of)
     return CollectionCreated(
         name=name,
@@ -54,4 +57,6 @@ def plan_collection(
             PlannedSegment(new_id(), segment.number, segment.start, segment.end)
             for segment in plan_segments(window, segmentation)
         ),
+        schedule_id=schedule_id,
+        backfill_of_schedule=backfill_of_schedule,
     )

@@ -1,0 +1,56 @@
+"""Planning a schedule: its first event, with all that its runs need. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from events.configurations import LookbackConfig, ParameterValues, ScheduleConfig, SegmentationConfig
+from events.types.schedule import ScheduleCreated
+from events.types.workflow import WorkflowCreated
+from service.schedules.catchup import missed_runs
+from service.schedules.occurrences import ScheduleSpec
+
+
+def plan_schedule(
+    *,
+    schedule_id: UUID,
+    name: str,
+    report_id: UUID | None,
+    instance_id: str,
+    workflow: WorkflowCreated,
+    parameters: ParameterValues,
+    timezone: str,
+    lookback: LookbackConfig,
+    schedule: ScheduleConfig,
+    segmentation: SegmentationConfig | None,
+    counts_from: datetime,
+    backfill_collection_id: UUID | None = None,
+    hold: bool = False,
+) -> ScheduleCreated:
+    """The schedule's first event. `timezone` is the report's zone; `lookback` and `segmentation` are those of each
+    run; `counts_from` is now, by the service's clock.
+
+    `backfill_collection_id` is the collection of its history, whose `collection.created` names the schedule as
+    `backfill_of_schedule` and stands before this event in the same append; with `hold` it waits for that one.
+    Raises ValueError for `hold` without it.
+    """
+    if hold and backfill_collection_id is None:
+        raise ValueError("there is no backfill to wait for")
+    spec = ScheduleSpec.of(schedule, timezone)
+    return ScheduleCreated(
+        name=name,
+        report_id=report_id,
+        instance_id=instance_id,
+        sql_query=workflow.sql_query,
+        declared_parameters=workflow.parameters,
+        parameters=parameters,
+        timezone=timezone,
+        lookback_config=lookback,
+        schedule_config=schedule,
+        segmentation_config=segmentation,
+        backfill_collection_id=backfill_collection_id,
+        hold=hold,
+        counts_from=counts_from,
+        next_due=None if hold else missed_runs(spec, schedule_id, counts_from, counts_from).next_due,
+    )
