@@ -109,9 +109,11 @@ class Resumed(Moved, frozen=True, kw_only=True):
     reason: str | None
 
 
-class Changed(Configured, Moved, frozen=True, kw_only=True):
+class Changed(Configured, frozen=True, kw_only=True):
     """The new whole configuration, from the next run on."""
 
+    handled: datetime
+    next_due: datetime | None
     reason: str | None
 
 
