@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from db.pool import Pool
 from events.feed import Feed
 from projections.runner import read_checkpoint
+from service.builder.collections import collection_creation
 from service.builder.routes import builder_routes
 from service.commands import Commands
 from service.data_collections.routes import collection_routes
@@ -25,6 +26,7 @@ from service.problems import EXCEPTION_HANDLERS
 from service.results.routes import result_routes
 from service.results.store import ResultStore
 from service.stream.routes import stream_routes
+from service.teams.limits import Teams
 from service.workflows.routes import workflow_routes
 
 MAX_BODY = 2 * 1024 * 1024
@@ -42,6 +44,7 @@ class Readiness(Answer, frozen=True, kw_only=True):
 def create_app(
     pool: Pool,
     commands: Commands,
+    teams: Teams,
     feed: Feed,
     store: ResultStore,
     stopping: asyncio.Event,
@@ -68,9 +71,10 @@ def create_app(
         routes=[
             Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=dict[str, str], public=True),
             Endpoint("GET", "/readyz", ready, summary="Is it ready for work", answer=Readiness, public=True),
-            *builder_routes(pool, commands),
+            *builder_routes(pool, commands, teams),
             *workflow_routes(pool, commands),
             *collection_routes(pool),
+            collection_creation(pool, commands, teams),
             *result_routes(pool, store),
             *stream_routes(pool, feed, stopping),
         ],

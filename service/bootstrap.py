@@ -33,6 +33,7 @@ from service.commands import Commands
 from service.results.store import ResultStore
 from service.server import serving
 from service.settings import PREFIX, Settings, SettingsError
+from service.teams.limits import Limits, Teams
 
 log = structlog.get_logger()
 
@@ -132,7 +133,8 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
 
         api_url = None
         if "api" in roles:
-            app = create_app(pool, Commands(pool, writer), feed, store, stopping, health)
+            teams = Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules))
+            app = create_app(pool, Commands(pool, writer), teams, feed, store, stopping, health)
             api_url = await stack.enter_async_context(
                 serving(app, settings.host, settings.port, grace=settings.shutdown_grace)
             )

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from db.pool import Pool
 from events import codec
 from events.append import AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
+from events.envelope import stream_of
 from events.validation import decode
 from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
@@ -28,6 +29,7 @@ from service.problems import Refused
 Kind = TypeVar("Kind")
 
 MAX_KEY_LENGTH = 200
+TEAM_STREAMS = stream_of("team", "")
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -57,27 +59,37 @@ class Commands:
         if key and (known := await self._first_answer(key, digest)):
             return known
         try:
-            decision = await decide(decode(kind, body or b"{}"), caller)
-        except Refused:
-            # The same request may have been decided elsewhere while we looked: then its answer counts.
+            return await self._carry_out(decode(kind, body or b"{}"), caller, decide, key, digest)
+        except (Refused, Conflict):
+            # The same request may have been carried out elsewhere while we looked: then its answer counts.
             if key and (known := await self._first_answer(key, digest)):
                 return known
             raise
-        answer = codec.encode(decision.answer)
-        try:
-            appended = await self._writer.append(
-                AppendRequest(
-                    decision.writes,
-                    IdempotencyKey(key, digest, decision.status, answer) if key else None,
-                )
-            )
-        except Conflict:
-            # Somebody was faster. As it now stands there may be a better reason to refuse than the versions.
-            await decide(decode(kind, body or b"{}"), caller)
-            raise
-        if appended.answer is not None and appended.status is not None:
-            return _answer(appended.answer, appended.status, appended.last_position)
-        return _answer(answer, decision.status, appended.last_position)
+
+    async def _carry_out(
+        self,
+        command: Kind,
+        caller: Caller,
+        decide: Callable[[Kind, Caller], Awaitable[Decision]],
+        key: str | None,
+        digest: bytes,
+    ) -> Response:
+        decision = await decide(command, caller)
+        while True:
+            answer = codec.encode(decision.answer)
+            kept = IdempotencyKey(key, digest, decision.status, answer) if key else None
+            try:
+                appended = await self._writer.append(AppendRequest(decision.writes, kept))
+            except Conflict as conflict:
+                # Somebody was faster. As it now stands there may be a better reason to refuse than the versions.
+                again = await decide(command, caller)
+                if not _only_counts(decision, conflict):
+                    raise
+                decision = again
+                continue
+            if appended.answer is not None and appended.status is not None:
+                return _answer(appended.answer, appended.status, appended.last_position)
+            return _answer(answer, decision.status, appended.last_position)
 
     async def _first_answer(self, key: str, digest: bytes) -> Response | None:
         row = await self._pool.fetchrow(
@@ -88,6 +100,18 @@ class Commands:
         if row["digest"] != digest:
             raise KeyReused
         return _answer(row["answer"], row["status"], row["last_position"])
+
+
+def _only_counts(decision: Decision, conflict: Conflict) -> bool:
+    """Whether nothing but the count of what a team has at work has moved on: then it is counted again, and what
+    the caller asked for is decided as before. Each time somebody else has come through, so this ends."""
+    moved = [
+        write.stream
+        for write in decision.writes
+        if write.expected != "any"
+        and conflict.actual[write.stream] != (0 if write.expected == "none" else write.expected)
+    ]
+    return bool(moved) and all(stream.startswith(TEAM_STREAMS) for stream in moved)
 
 
 def _refuse_other_origins(request: Request) -> None:

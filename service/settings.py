@@ -78,6 +78,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Longest pause between two admissions when nothing wakes one earlier."""
     shutdown_grace: Seconds = 20
 
+    # Limits
+    max_running_backfills: Count = 5
+    """Backfills that one user may have running at once."""
+    max_active_schedules: Count = 100
+    """Schedules that one user may have active at once."""
+
     # Log
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 

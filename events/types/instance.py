@@ -14,6 +14,7 @@ class InstanceAdded(msgspec.Struct, frozen=True):
     time_zone: str
     max_concurrent: int = 10
     retention_days: int = 425
+    final_after_days: int = 14
 
 
 EVENTS = {("instance.added", 1): InstanceAdded}

@@ -140,7 +140,7 @@ async def test_the_reviewed_day_is_the_day_that_runs(api: Service, monkeypatch: 
     today = datetime.now(UTC).date()
     monkeypatch.setattr(clock, "today", lambda zone: today)
     path, review = await api.reviewed()
-    assert review["as_of"] == today.isoformat()
+    assert review["preview"]["as_of"] == today.isoformat()
     monkeypatch.setattr(clock, "today", lambda zone: today + timedelta(days=3))
     submitted = await api.done(f"{path}/submit", {"digest": review["digest"]})
     collection = await api.read(
@@ -156,7 +156,9 @@ async def test_a_window_that_has_moved_out_of_reach_is_refused_at_review(
     today = datetime.now(UTC).date()
     window = {"type": "custom", "startDate": str(today - timedelta(days=425)), "endDate": str(today)}
     path, review = await api.reviewed(window=window)
-    assert {"incomplete_day", "beyond_amazon_retention"} <= set(review["warnings"])
+    assert {"incomplete_day", "beyond_amazon_retention"} <= {
+        warning["code"] for warning in review["preview"]["warnings"]
+    }
     monkeypatch.setattr(clock, "today", lambda zone: today + timedelta(days=1))
     answer = await api.post(f"{path}/review", {})
     assert answer.status == 422
@@ -205,6 +207,6 @@ async def test_a_report_without_a_name_gets_one(api: Service) -> None:
 async def test_dates_are_of_the_reports_zone(api: Service) -> None:
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
         _, review = await api.reviewed(timezone=zone)
-        assert review["as_of"] == clock.today(zone).isoformat()
-        assert review["window"]["timezone"] == zone
-        assert date.fromisoformat(review["window"]["end"]) == clock.today(zone) - timedelta(days=1)
+        assert review["preview"]["as_of"] == clock.today(zone).isoformat()
+        assert review["preview"]["window"]["timezone"] == zone
+        assert date.fromisoformat(review["preview"]["window"]["end"]) == clock.today(zone) - timedelta(days=1)

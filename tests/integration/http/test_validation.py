@@ -117,7 +117,7 @@ async def test_a_window_out_of_reach_is_refused_with_the_earliest_date(api: Serv
 
 async def test_the_longest_window_in_reach_is_taken(api: Service) -> None:
     _, review = await api.reviewed(window={"type": "relative", "value": 425, "unit": "days"})
-    assert review["window"]["start"] == str(TODAY - timedelta(days=425))
+    assert review["preview"]["window"]["start"] == str(TODAY - timedelta(days=425))
 
 
 async def test_an_instance_may_have_its_own_limits(api: Service) -> None:
@@ -159,15 +159,15 @@ async def test_unknown_workflow_and_instance_are_both_named(api: Service) -> Non
     assert "POST /api/workflows" in problems["/workflow_id"]
 
 
-@pytest.mark.parametrize("type", ["scheduled", "backfill_with_schedule"])
-async def test_recurring_schedules_are_refused_in_plain_words(api: Service, type: str) -> None:
+async def test_a_recurring_schedule_is_held_against_its_worst_run(api: Service) -> None:
     path = await api.report()
-    await api.done(f"{path}/parameters", await step(api))
-    schedule: dict[str, Any] = {"schedule_type": type, "schedule_config": {"frequency": "daily", "time": "09:00"}}
-    if type == "backfill_with_schedule":
-        schedule["backfill_config"] = {"segmentation_config": {"type": "weekly"}}
-    problems = refused(await api.post(f"{path}/schedule", schedule))
-    assert 'choose "once" or "backfill"' in problems["/schedule_type"]
+    window = {"type": "relative", "value": 14, "unit": "months"}
+    await api.done(f"{path}/parameters", await step(api, lookback_config={**window, "value": 13}))
+    daily = {"frequency": "daily", "time": "09:00"}
+    await api.done(f"{path}/schedule", {"schedule_type": "scheduled", "schedule_config": daily})
+    over = {**daily, "endDate": str(TODAY - timedelta(days=2))}
+    answer = await api.post(f"{path}/schedule", {"schedule_type": "scheduled", "schedule_config": over})
+    assert list(refused(answer)) == ["/schedule_config/endDate"]
 
 
 async def test_placeholders_in_sql_are_refused_with_what_to_write(api: Service) -> None:
@@ -241,6 +241,6 @@ async def test_a_configuration_too_large_for_an_event_is_refused(api: Service) -
         "instance_id": INSTANCE_ID,
         "workflow_id": workflow,
         "lookback_config": WEEK,
-        "parameters": {"asins": ["B" * 10] * 90_000},
+        "parameters": {"asins": [f"B{number:09}" for number in range(90_000)]},
     }
     assert "1048576" in refused(await api.post(f"{path}/parameters", body))[""]

@@ -1,0 +1,96 @@
+"""What the builder's decisions stand on, read from the log and the tables."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from starlette.requests import Request
+
+from db.pool import Pool
+from events.configurations import ScheduleStep
+from events.envelope import stream_of
+from events.reader import read_stream
+from events.types.instance import InstanceAdded
+from events.types.report import ParametersSet
+from events.types.workflow import WorkflowCreated
+from events.validation import Problem
+from service.auth.caller import Caller
+from service.builder.history import segment_history
+from service.builder.models import Ground, Report, report_of
+from service.builder.preview import Facts, collected_window, runs_once
+from service.data_collections.plan import content_key
+from service.data_collections.reuse import existing_segments
+from service.data_collections.windows import today
+from service.endpoints import path_id
+from service.problems import Refused
+
+
+async def load_report(pool: Pool, request: Request, caller: Caller) -> tuple[UUID, Report]:
+    """The report that the path names, of the caller's team, at the version that `If-Match` asks for."""
+    report_id = path_id(request, "report_id", "report")
+    state = report_of(await read_stream(pool, stream_of("report", report_id)))
+    if state.version == 0 or state.team_id != caller.team_id:
+        raise Refused("not_found", f"there is no report {report_id}")
+    expected = [tag.strip() for tag in request.headers.get("if-match", "*").split(",")]
+    if "*" not in expected and f'"{state.version}"' not in expected:
+        raise Refused(
+            "stale",
+            f'the report is at version {state.version}; read it again, then send If-Match: "{state.version}"',
+            extra={"actual_version": state.version},
+        )
+    return report_id, state
+
+
+async def load_ground(pool: Pool, workflow_id: str, instance_id: str, caller: Caller, at: str = "") -> Ground:
+    """The workflow and the instance as they stand now; refused, below the pointer `at`, where one is missing."""
+    problems = []
+    workflow = await _first(pool, stream_of("workflow", workflow_id), caller)
+    if not isinstance(workflow, WorkflowCreated):
+        problems.append(Problem(f"{at}/workflow_id", "there is no such workflow; create it with POST /api/workflows"))
+    instance = await _first(pool, stream_of("instance", instance_id), caller)
+    if not isinstance(instance, InstanceAdded):
+        problems.append(Problem(f"{at}/instance_id", "there is no such instance; add it with POST /api/instances"))
+    if problems:
+        raise Refused("invalid", "the report names what does not exist", problems=problems)
+    assert isinstance(workflow, WorkflowCreated)
+    assert isinstance(instance, InstanceAdded)
+    return Ground(workflow, instance)
+
+
+async def standing(pool: Pool, state: Report, caller: Caller) -> tuple[ParametersSet, Ground]:
+    """The parameters that were set, and what they name as it stands now."""
+    if state.parameters is None:
+        raise Refused("step_missing", "post the parameters step first", extra={"missing": ["parameters"]})
+    parameters = state.parameters
+    return parameters, await load_ground(pool, parameters.workflow_id, parameters.instance_id, caller)
+
+
+async def gather_facts(
+    pool: Pool, caller: Caller, parameters: ParametersSet, step: ScheduleStep, ground: Ground, as_of: date
+) -> Facts:
+    """What the tables know about a configuration: segments that are there, and how long others took."""
+    history = await segment_history(pool, parameters.instance_id, caller.team_id)
+    if not runs_once(step):
+        return Facts(history=history)
+    key = content_key(
+        parameters.instance_id, ground.instance, ground.workflow, parameters.parameters, parameters.timezone
+    )
+    window = collected_window(parameters, step, as_of)
+    return Facts(await existing_segments(pool, caller.team_id, key, parameters.timezone, window), history)
+
+
+def read_as_of(given: date | None, zone: str, now: datetime) -> date:
+    """The day that windows are counted from: today in the zone unless an earlier one is given."""
+    day = today(zone, now)
+    if given is None:
+        return day
+    if given > day:
+        problem = Problem("/as_of", f"is later than {day}, which is today in {zone}; give that or leave it out")
+        raise Refused("invalid", "as_of has not come yet", problems=[problem])
+    return given
+
+
+async def _first(pool: Pool, stream: str, caller: Caller) -> object:
+    events = await read_stream(pool, stream)
+    return events[0].data if events and events[0].team_id == caller.team_id else None
