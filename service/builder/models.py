@@ -11,7 +11,7 @@ from msgspec import Meta
 from events.envelope import RecordedEvent
 from events.types import report
 from events.types.instance import InstanceAdded
-from events.types.workflow import WorkflowCreated
+from events.types.workflow import WorkflowContent
 from events.validation import Body
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", extra={"expected": "the digest that review answered"})]
@@ -36,7 +36,7 @@ class Submit(Body, frozen=True, kw_only=True):
 class Ground(msgspec.Struct, frozen=True):
     """What a configuration stands on: the workflow and the instance that it names."""
 
-    workflow: WorkflowCreated
+    workflow: WorkflowContent
     instance: InstanceAdded
 
 

@@ -18,7 +18,6 @@ from events.envelope import Metadata, NewEvent, Step, new_id, stream_of
 from events.reader import read_stream
 from events.types.instance import InstanceAdded
 from events.types.report import ParametersSet, ReportCreated, Reviewed
-from events.types.workflow import WorkflowCreated
 from events.validation import Problem
 from service import clock
 from service.auth.caller import Caller, caller_of
@@ -30,6 +29,7 @@ from service.data_collections.segmentation import Segment
 from service.endpoints import Answer, Endpoint, Recorded, path_id
 from service.http import etag, json_response
 from service.problems import Refused
+from service.workflows.state import load_workflow
 
 
 class ReportAnswer(Recorded, frozen=True, kw_only=True):
@@ -234,17 +234,19 @@ async def _standing(pool: Pool, state: Report, caller: Caller) -> tuple[Paramete
 
 async def _ground(pool: Pool, workflow_id: str, instance_id: str, caller: Caller) -> Ground:
     problems = []
-    workflow = await _first(pool, stream_of("workflow", workflow_id), caller)
-    if not isinstance(workflow, WorkflowCreated):
+    workflow = await load_workflow(pool, workflow_id, caller.team_id)
+    if workflow is None:
         problems.append(Problem("/workflow_id", "there is no such workflow; create it with POST /api/workflows"))
+    elif workflow.archived:
+        problems.append(Problem("/workflow_id", "the workflow is archived; unarchive it, or take another"))
     instance = await _first(pool, stream_of("instance", instance_id), caller)
     if not isinstance(instance, InstanceAdded):
         problems.append(Problem("/instance_id", "there is no such instance; add it with POST /api/instances"))
     if problems:
-        raise Refused("invalid", "the report names what does not exist", problems=problems)
-    assert isinstance(workflow, WorkflowCreated)
+        raise Refused("invalid", "the report names what cannot be used", problems=problems)
+    assert workflow is not None
     assert isinstance(instance, InstanceAdded)
-    return Ground(workflow, instance)
+    return Ground(workflow.content, instance)
 
 
 async def _first(pool: Pool, stream: str, caller: Caller) -> msgspec.Struct | None:

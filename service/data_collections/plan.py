@@ -8,7 +8,7 @@ from uuid import UUID
 from events.configurations import LookbackConfig, ParameterValues, SegmentationConfig
 from events.envelope import new_id
 from events.types.collection import CollectionCreated, Lane, PlannedSegment
-from events.types.workflow import WorkflowCreated
+from events.types.workflow import WorkflowContent
 from service.data_collections.lookback import lookback_dates
 from service.data_collections.segmentation import Segment, segments
 from service.data_collections.windows import Window
@@ -27,7 +27,7 @@ def plan_collection(
     report_id: UUID | None,
     instance_id: str,
     lane: Lane,
-    workflow: WorkflowCreated,
+    workflow: WorkflowContent,
     parameters: ParameterValues,
     timezone: str,
     as_of: date,
