@@ -34,6 +34,8 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "version_conflict": (409, "It was changed in the meantime"),
     "already_exists": (409, "It is there already"),
     "already_submitted": (409, "The report was submitted already"),
+    "archived": (409, "The workflow is archived"),
+    "not_archived": (409, "The workflow is not archived"),
     "not_reviewed": (409, "What was reviewed is not what stands now"),
     "step_missing": (409, "An earlier step is missing"),
     "half_known": (409, "The request was changed since it was first sent"),

@@ -106,7 +106,7 @@ class Orders:
 def _declared(parameter: DeclaredParameter) -> Parameter:
     return Parameter(
         name=parameter.name,
-        data_type=parameter.data_type,
+        data_type=parameter.type_name,
         default_value=parameter.default,
         description=parameter.description or "",
     )

@@ -12,6 +12,7 @@ from events.types.report import ParametersSet, Reviewed
 from service.builder.models import Report
 from service.builder.preview import Preview, WarningAnswer, WindowAnswer
 from service.endpoints import Answer, Recorded
+from service.workflows.filled import Filled
 
 
 class ReportAnswer(Recorded, frozen=True, kw_only=True):
@@ -43,12 +44,12 @@ class ScheduleAnswer(ReportAnswer, frozen=True, kw_only=True):
 
 
 class ReviewContent(Answer, frozen=True, kw_only=True):
-    """Everything that a person must see before they submit. `filled_sql` is for reading: AMC gets `sql_query`
-    unchanged, and the values beside it."""
+    """Everything that a person must see before they submit. `filled` is the SQL with its values for reading, and
+    where they stand in it: AMC gets `sql_query` unchanged, and the values beside it."""
 
     digest: str
     sql_query: str
-    filled_sql: str
+    filled: Filled
     preview: Preview
 
 
@@ -57,7 +58,7 @@ class ReviewAnswer(ReportAnswer, frozen=True, kw_only=True):
 
     digest: str
     sql_query: str
-    filled_sql: str
+    filled: Filled
     preview: Preview
 
 

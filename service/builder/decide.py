@@ -241,7 +241,17 @@ def fingerprint_of(schedule: ScheduleCreated) -> str:
 
 def digest_of(parameters: ParametersSet, step: ScheduleStep, ground: Ground, as_of: date) -> str:
     """SHA-256 over everything that decides what will run; equal digests run the same."""
-    text = codec.encode([parameters, step, ground.workflow, ground.instance, as_of])
+    instance = ground.instance
+    text = codec.encode(
+        [
+            parameters,
+            step,
+            ground.workflow.sql_query,
+            ground.workflow.parameters,
+            [instance.advertiser_id, instance.marketplace_id, instance.time_zone],
+            as_of,
+        ]
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -13,7 +13,6 @@ from events.envelope import stream_of
 from events.reader import read_stream
 from events.types.instance import InstanceAdded
 from events.types.report import ParametersSet
-from events.types.workflow import WorkflowCreated
 from events.validation import Problem
 from service.auth.caller import Caller
 from service.builder.history import segment_history
@@ -23,7 +22,9 @@ from service.data_collections.plan import content_key
 from service.data_collections.reuse import existing_segments
 from service.data_collections.windows import today
 from service.endpoints import path_id
+from service.http import refuse_stale
 from service.problems import Refused
+from service.workflows.state import load_workflow
 
 
 async def load_report(pool: Pool, request: Request, caller: Caller) -> tuple[UUID, Report]:
@@ -32,30 +33,26 @@ async def load_report(pool: Pool, request: Request, caller: Caller) -> tuple[UUI
     state = report_of(await read_stream(pool, stream_of("report", report_id)))
     if state.version == 0 or state.team_id != caller.team_id:
         raise Refused("not_found", f"there is no report {report_id}")
-    expected = [tag.strip() for tag in request.headers.get("if-match", "*").split(",")]
-    if "*" not in expected and f'"{state.version}"' not in expected:
-        raise Refused(
-            "stale",
-            f'the report is at version {state.version}; read it again, then send If-Match: "{state.version}"',
-            extra={"actual_version": state.version},
-        )
+    refuse_stale(request, state.version, "report")
     return report_id, state
 
 
 async def load_ground(pool: Pool, workflow_id: str, instance_id: str, caller: Caller, at: str = "") -> Ground:
     """The workflow and the instance as they stand now; refused, below the pointer `at`, where one is missing."""
     problems = []
-    workflow = await _first(pool, stream_of("workflow", workflow_id), caller)
-    if not isinstance(workflow, WorkflowCreated):
+    workflow = await load_workflow(pool, workflow_id, caller.team_id)
+    if workflow is None:
         problems.append(Problem(f"{at}/workflow_id", "there is no such workflow; create it with POST /api/workflows"))
+    elif workflow.archived:
+        problems.append(Problem(f"{at}/workflow_id", "the workflow is archived; unarchive it, or take another"))
     instance = await _first(pool, stream_of("instance", instance_id), caller)
     if not isinstance(instance, InstanceAdded):
         problems.append(Problem(f"{at}/instance_id", "there is no such instance; add it with POST /api/instances"))
     if problems:
-        raise Refused("invalid", "the report names what does not exist", problems=problems)
-    assert isinstance(workflow, WorkflowCreated)
+        raise Refused("invalid", "the report names what cannot be used", problems=problems)
+    assert workflow is not None
     assert isinstance(instance, InstanceAdded)
-    return Ground(workflow, instance)
+    return Ground(workflow.content, instance)
 
 
 async def standing(pool: Pool, state: Report, caller: Caller) -> tuple[ParametersSet, Ground]:

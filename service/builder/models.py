@@ -13,7 +13,7 @@ from events.configurations import ParametersStep, ScheduleStep
 from events.envelope import RecordedEvent, Step
 from events.types import report
 from events.types.instance import InstanceAdded
-from events.types.workflow import WorkflowCreated
+from events.types.workflow import WorkflowContent
 from events.validation import Body
 
 Digest = Annotated[
@@ -71,7 +71,7 @@ class SubmitConfiguration(Configuration, frozen=True, kw_only=True):
 class Ground(msgspec.Struct, frozen=True):
     """What a configuration stands on: the workflow and the instance that it names."""
 
-    workflow: WorkflowCreated
+    workflow: WorkflowContent
     instance: InstanceAdded
 
 

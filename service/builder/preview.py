@@ -30,7 +30,8 @@ from service.schedules.occurrences import Occurrence, ScheduleSpec
 from service.schedules.runs import as_of as run_as_of
 from service.schedules.words import sentences, upcoming
 from service.words import counted, date_text
-from service.workflows.inspect import inspect_sql, recommend_segmentation
+from service.workflows.inspect import inspect_sql, segmentation_warnings
+from service.workflows.recommendation import recommend_segmentation
 
 NEXT_RUNS = 10
 MANY_EXECUTIONS = 100
@@ -149,8 +150,7 @@ def preview(
         codes.append("zone_differs_from_advertiser")
     if executions > MANY_EXECUTIONS:
         codes.append("many_executions")
-    if len(shown) > 1:
-        codes += inspection.warnings
+    codes += segmentation_warnings(inspection, len(shown))
     return Preview(
         as_of=as_of,
         window=window_answer(window, parameters.timezone, as_of),

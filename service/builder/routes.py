@@ -66,7 +66,7 @@ from service.data_collections.plan import content_key
 from service.endpoints import Endpoint, Position, Query, Recorded, read_query
 from service.http import cursor_of, etag, json_response, read_cursor, wait_position
 from service.teams.limits import Teams
-from service.workflows.filled import filled_sql
+from service.workflows.filled import fill
 
 StepAnswer = TypeVar("StepAnswer", bound=ReportAnswer)
 
@@ -250,7 +250,12 @@ def builder_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
             decide.refuse_unfit(parameters, ground, step, as_of, clock.now())
             content = _review_content(draft.state, ground, await previewed(draft, ground, as_of))
             draft.add(decide.reviewed(content.digest, content.preview), "review")
-            return Decision((draft.write(),), draft.answer(ReviewAnswer, **msgspec.structs.asdict(content)))
+            return Decision(
+                (draft.write(),),
+                draft.answer(
+                    ReviewAnswer, **{name: getattr(content, name) for name in ReviewContent.__struct_fields__}
+                ),
+            )
 
         return await commands.run(request, Review, decide_review)
 
@@ -332,7 +337,7 @@ def _review_content(state: Report, ground: Ground, shown: Preview) -> ReviewCont
     return ReviewContent(
         digest=decide.digest_of(parameters, step, ground, shown.as_of),
         sql_query=ground.workflow.sql_query,
-        filled_sql=filled_sql(ground.workflow.sql_query, ground.workflow.parameters, parameters.parameters),
+        filled=fill(ground.workflow.sql_query, ground.workflow.parameters, parameters.parameters),
         preview=shown,
     )
 

@@ -12,7 +12,7 @@ from events.configurations import LookbackConfig, ParameterValues, SegmentationC
 from events.envelope import new_id
 from events.types.collection import CollectionCreated, Lane, PlannedSegment, ReusedResult
 from events.types.instance import InstanceAdded
-from events.types.workflow import WorkflowCreated
+from events.types.workflow import WorkflowContent
 from service.data_collections.lookback import lookback_dates
 from service.data_collections.segmentation import Segment, segments
 from service.data_collections.windows import Window
@@ -26,7 +26,7 @@ def plan_segments(window: Window, segmentation: SegmentationConfig | None) -> li
 
 
 def content_key(
-    instance_id: str, instance: InstanceAdded, workflow: WorkflowCreated, parameters: ParameterValues, timezone: str
+    instance_id: str, instance: InstanceAdded, workflow: WorkflowContent, parameters: ParameterValues, timezone: str
 ) -> str:
     """SHA-256 of all that decides a segment's result beside its days; equal keys, equal results.
 
@@ -51,7 +51,7 @@ def plan_collection(
     report_id: UUID | None,
     instance_id: str,
     lane: Lane,
-    workflow: WorkflowCreated,
+    workflow: WorkflowContent,
     parameters: ParameterValues,
     timezone: str,
     as_of: date,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from events.configurations import LookbackConfig, ParameterValues, ScheduleConfig, SegmentationConfig
 from events.types.schedule import ScheduleCreated
-from events.types.workflow import WorkflowCreated
+from events.types.workflow import WorkflowContent
 from service.schedules.catchup import missed_runs
 from service.schedules.occurrences import ScheduleSpec
 
@@ -18,7 +18,7 @@ def plan_schedule(
     name: str,
     report_id: UUID | None,
     instance_id: str,
-    workflow: WorkflowCreated,
+    workflow: WorkflowContent,
     parameters: ParameterValues,
     timezone: str,
     lookback: LookbackConfig,

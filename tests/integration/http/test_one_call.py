@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -105,7 +105,8 @@ async def test_a_preview_shows_runs_with_both_times_and_the_change_of_the_clocks
 
 
 async def test_segments_that_are_there_are_named_and_not_run_again(service: Service) -> None:
-    yesterday = date.today() - timedelta(days=1)
+    today = datetime.now(UTC).date()
+    yesterday = today - timedelta(days=1)
     first = yesterday - timedelta(days=30)
     window = {"type": "custom", "startDate": str(first), "endDate": str(yesterday)}
     body = await whole(service, backfill(window))
@@ -116,7 +117,7 @@ async def test_segments_that_are_there_are_named_and_not_run_again(service: Serv
     preview = await service.done("/api/report-builder/preview-schedule", body)
     there = [segment for segment in preview["segments"] if segment["there"]]
     again = [segment for segment in preview["segments"] if not segment["there"]]
-    assert {segment["end"] <= str(date.today() - timedelta(days=14)) for segment in there} == {True}
+    assert {segment["end"] <= str(today - timedelta(days=14)) for segment in there} == {True}
     assert all(submitted["collection_id"] in segment["note"] for segment in there)
     assert all("provisional" in segment["note"] for segment in again)
     assert preview["amc_executions"] == len(again) < 31

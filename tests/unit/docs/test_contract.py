@@ -27,11 +27,12 @@ from service.app import MAX_BODY, create_app
 from service.backfill.broker import StepMessage, Topology
 from service.builder.models import CreateReport, Review, Submit
 from service.stream.cloudevents import cloud_event
-from service.workflows.routes import AddInstance, CreateWorkflow
+from service.workflows.models import Archive, ChangeWorkflow, CreateWorkflow
+from service.workflows.routes import AddInstance
 from tests.unit.docs.markdown import DOCS, names, rows, sections
 
 CONTRACT = sections(DOCS / "contract.md")
-BODIES = (AddInstance, CreateWorkflow, CreateReport, ParametersStep, Review, Submit)
+BODIES = (AddInstance, Archive, ChangeWorkflow, CreateWorkflow, CreateReport, ParametersStep, Review, Submit)
 
 
 def in_words(kind: inspect.Type) -> str:
