@@ -36,6 +36,8 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "already_submitted": (409, "The report was submitted already"),
     "not_reviewed": (409, "What was reviewed is not what stands now"),
     "step_missing": (409, "An earlier step is missing"),
+    "schedule_state": (409, "The schedule's state does not allow it"),
+    "out_of_reach": (409, "AMC does not have the window's days"),
     "half_known": (409, "The request was changed since it was first sent"),
     "stale": (412, "It has another version than If-Match names"),
     "body_too_large": (413, "The body is too large"),
