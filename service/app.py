@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Literal
 
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from db.pool import Pool
 from events.feed import Feed
 from projections.runner import read_checkpoint
 from service.builder.routes import builder_routes
+from service.clock import Clock
 from service.commands import Commands
 from service.data_collections.routes import collection_routes
 from service.endpoints import Answer, Endpoint
@@ -39,6 +41,14 @@ class Readiness(Answer, frozen=True, kw_only=True):
     projection_behind: int | None
 
 
+class ClockAnswer(Answer, frozen=True, kw_only=True):
+    """What day and hour it is for schedules and windows. `speed` is 1, unless a developer has set the clock."""
+
+    now: datetime
+    speed: float
+    settable: bool
+
+
 def create_app(
     pool: Pool,
     commands: Commands,
@@ -46,6 +56,7 @@ def create_app(
     store: ResultStore,
     stopping: asyncio.Event,
     health: Callable[[], dict[str, str]],
+    clock: Clock,
 ) -> Starlette:
     """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
 
@@ -64,11 +75,15 @@ def create_app(
         body = {"status": "unready" if problems else "ready", "problems": problems, "projection_behind": behind}
         return json_response(body, 503 if problems else 200)
 
+    async def show_clock(request: Request) -> Response:
+        return json_response(ClockAnswer(now=clock.now(), speed=clock.speed, settable=clock.settable))
+
     return Starlette(
         routes=[
             Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=dict[str, str], public=True),
             Endpoint("GET", "/readyz", ready, summary="Is it ready for work", answer=Readiness, public=True),
-            *builder_routes(pool, commands),
+            Endpoint("GET", "/api/clock", show_clock, summary="What time it is", answer=ClockAnswer, public=True),
+            *builder_routes(pool, commands, clock),
             *workflow_routes(pool, commands),
             *collection_routes(pool),
             *result_routes(pool, store),

@@ -78,6 +78,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Longest pause between two admissions when nothing wakes one earlier."""
     shutdown_grace: Seconds = 20
 
+    # Schedules
+    scheduler_interval: Seconds = 1
+    """Longest pause between two looks at the schedules when nothing wakes one earlier."""
+    settable_clock: bool = False
+    """Development only: `clock set` may move the service's clock."""
+
     # Log
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 

@@ -20,10 +20,10 @@ from events.types.instance import InstanceAdded
 from events.types.report import ParametersSet, ReportCreated, Reviewed
 from events.types.workflow import WorkflowCreated
 from events.validation import Problem
-from service import clock
 from service.auth.caller import Caller, caller_of
 from service.builder import decide
 from service.builder.models import CreateReport, Ground, Report, Review, Submit, report_of
+from service.clock import Clock
 from service.commands import Commands, Decision
 from service.data_collections.plan import plan_segments
 from service.data_collections.segmentation import Segment
@@ -72,8 +72,8 @@ class SubmittedAnswer(ReportAnswer, frozen=True, kw_only=True):
     segments_total: int
 
 
-def builder_routes(pool: Pool, commands: Commands) -> list[Endpoint]:
-    """The builder's routes over the log that `pool` reads and `commands` appends to."""
+def builder_routes(pool: Pool, commands: Commands, clock: Clock) -> list[Endpoint]:
+    """The builder's routes over the log that `pool` reads and `commands` appends to; `clock` has their today."""
 
     async def create(request: Request) -> Response:
         async def decide_create(body: CreateReport, caller: Caller) -> Decision:
