@@ -18,6 +18,7 @@ from events.types.collection import CollectionFinished
 from events.types.schedule import Run, RunMissed, RunSkipped, RunStarted, RunWaiting
 from events.types.workflow import WorkflowCreated
 from events.validation import decode
+from events.writer import AppendWriter
 from service.clock import Clock
 from service.data_collections.plan import plan_collection
 from service.schedules.plan import plan_schedule
@@ -60,9 +61,9 @@ class Schedules(Seed):
         self.clock = clock
         self.scheduler = self.another()
 
-    def another(self) -> Scheduler:
+    def another(self, writer: AppendWriter | None = None, pool: Pool | None = None) -> Scheduler:
         """One more scheduler, as if in a process of its own."""
-        return Scheduler(self.pool, Feed(self.pool), self.writer, self.clock, Settings())
+        return Scheduler(pool or self.pool, Feed(self.pool), writer or self.writer, self.clock, Settings())
 
     async def create(
         self,
