@@ -26,6 +26,7 @@ from service.http import json_response
 from service.problems import EXCEPTION_HANDLERS
 from service.results.routes import result_routes
 from service.results.store import ResultStore
+from service.schedules.routes import schedule_routes
 from service.stream.routes import stream_routes
 from service.workflows.routes import workflow_routes
 
@@ -87,6 +88,7 @@ def create_app(
             *workflow_routes(pool, commands),
             *collection_routes(pool),
             *result_routes(pool, store),
+            *schedule_routes(pool, commands, store, clock),
             *stream_routes(pool, feed, stopping),
         ],
         middleware=[Middleware(LimitBody)],

@@ -46,9 +46,18 @@ class Commands:
         self._writer = writer
 
     async def run(
-        self, request: Request, kind: type[Kind], decide: Callable[[Kind, Caller], Awaitable[Decision]]
+        self,
+        request: Request,
+        kind: type[Kind],
+        decide: Callable[[Kind, Caller], Awaitable[Decision]],
+        *,
+        attempts: int = 1,
     ) -> Response:
-        """Reads the body as `kind`, decides, appends, and answers JSON with the `position` of the append."""
+        """Reads the body as `kind`, decides, appends, and answers JSON with the `position` of the append.
+
+        Where somebody was faster it decides anew, `attempts` times in all: for streams that the service itself
+        writes to while people do.
+        """
         _refuse_other_origins(request)
         body = await request.body()
         caller = caller_of(request)
@@ -56,25 +65,29 @@ class Commands:
         digest = hashlib.sha256(body).digest()
         if key and (known := await self._first_answer(key, digest)):
             return known
-        try:
-            decision = await decide(decode(kind, body or b"{}"), caller)
-        except Refused:
-            # The same request may have been decided elsewhere while we looked: then its answer counts.
-            if key and (known := await self._first_answer(key, digest)):
-                return known
-            raise
-        answer = codec.encode(decision.answer)
-        try:
-            appended = await self._writer.append(
-                AppendRequest(
-                    decision.writes,
-                    IdempotencyKey(key, digest, decision.status, answer) if key else None,
+        for left in reversed(range(attempts)):
+            try:
+                decision = await decide(decode(kind, body or b"{}"), caller)
+            except Refused:
+                # The same request may have been decided elsewhere while we looked: then its answer counts.
+                if key and (known := await self._first_answer(key, digest)):
+                    return known
+                raise
+            answer = codec.encode(decision.answer)
+            try:
+                appended = await self._writer.append(
+                    AppendRequest(
+                        decision.writes,
+                        IdempotencyKey(key, digest, decision.status, answer) if key else None,
+                    )
                 )
-            )
-        except Conflict:
-            # Somebody was faster. As it now stands there may be a better reason to refuse than the versions.
-            await decide(decode(kind, body or b"{}"), caller)
-            raise
+                break
+            except Conflict:
+                if left:
+                    continue
+                # As it now stands there may be a better reason to refuse than the versions.
+                await decide(decode(kind, body or b"{}"), caller)
+                raise
         if appended.answer is not None and appended.status is not None:
             return _answer(appended.answer, appended.status, appended.last_position)
         return _answer(answer, decision.status, appended.last_position)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 from db.pool import Pool
@@ -25,6 +26,17 @@ def json_response(value: object, status: int = 200, headers: dict[str, str] | No
 def etag(version: int) -> dict[str, str]:
     """The header that `If-Match` is to repeat: the version of the stream behind an answer."""
     return {"ETag": f'"{version}"'}
+
+
+def refuse_stale(request: Request, noun: str, version: int) -> None:
+    """Refuses a request whose `If-Match` names other versions than the one that the thing has."""
+    expected = [tag.strip() for tag in request.headers.get("if-match", "*").split(",")]
+    if "*" not in expected and f'"{version}"' not in expected:
+        raise Refused(
+            "stale",
+            f'the {noun} is at version {version}; read it again, then send If-Match: "{version}"',
+            extra={"actual_version": version},
+        )
 
 
 async def wait_position(pool: Pool, position: int) -> None:

@@ -28,7 +28,7 @@ from service.commands import Commands, Decision
 from service.data_collections.plan import plan_segments
 from service.data_collections.segmentation import Segment
 from service.endpoints import Answer, Endpoint, Recorded, path_id
-from service.http import etag, json_response
+from service.http import etag, json_response, refuse_stale
 from service.problems import Refused
 
 
@@ -94,7 +94,7 @@ def builder_routes(pool: Pool, commands: Commands, clock: Clock) -> list[Endpoin
     async def set_parameters(request: Request) -> Response:
         async def decide_parameters(body: ParametersStep, caller: Caller) -> Decision:
             report_id, state = await _load(pool, request, caller)
-            ground = await _ground(pool, body.workflow_id, body.instance_id, caller)
+            ground = await read_ground(pool, body.workflow_id, body.instance_id, caller)
             zone = body.timezone or ground.instance.time_zone
             data = decide.set_parameters(state, ground, body, clock.today(zone))
             return _step(report_id, state, caller, data, "parameters", body.workflow_id)
@@ -214,13 +214,7 @@ async def _load(pool: Pool, request: Request, caller: Caller) -> tuple[UUID, Rep
     state = report_of(await read_stream(pool, stream_of("report", report_id)))
     if state.version == 0 or state.team_id != caller.team_id:
         raise Refused("not_found", f"there is no report {report_id}")
-    expected = [tag.strip() for tag in request.headers.get("if-match", "*").split(",")]
-    if "*" not in expected and f'"{state.version}"' not in expected:
-        raise Refused(
-            "stale",
-            f'the report is at version {state.version}; read it again, then send If-Match: "{state.version}"',
-            extra={"actual_version": state.version},
-        )
+    refuse_stale(request, "report", state.version)
     return report_id, state
 
 
@@ -229,10 +223,11 @@ async def _standing(pool: Pool, state: Report, caller: Caller) -> tuple[Paramete
     if state.parameters is None:
         raise Refused("step_missing", "post the parameters step first", extra={"missing": ["parameters"]})
     parameters = state.parameters
-    return parameters, await _ground(pool, parameters.workflow_id, parameters.instance_id, caller)
+    return parameters, await read_ground(pool, parameters.workflow_id, parameters.instance_id, caller)
 
 
-async def _ground(pool: Pool, workflow_id: str, instance_id: str, caller: Caller) -> Ground:
+async def read_ground(pool: Pool, workflow_id: str, instance_id: str, caller: Caller) -> Ground:
+    """What a configuration stands on, as it is now. Refuses, by their fields, what the caller's team has not."""
     problems = []
     workflow = await _first(pool, stream_of("workflow", workflow_id), caller)
     if not isinstance(workflow, WorkflowCreated):

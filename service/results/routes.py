@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -33,21 +34,8 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
     async def results(request: Request) -> Response:
         query = read_query(request, ReadResults)
         collection = await find_collection(pool, request, query.min_position)
-        rows = await pool.fetch(
-            "SELECT week_start, week_end, checksum FROM report_data_weeks"
-            " WHERE collection_id = $1 AND status = 'completed' ORDER BY week_start",
-            collection["collection_id"],
-        )
-        found = [SegmentResult(r["week_start"], r["week_end"], 1, store.path(r["checksum"])) for r in rows]
-        table = await _table(store, found, query.format)
-        return StreamingResponse(
-            _pieces(table),
-            media_type=MEDIA_TYPES[query.format],
-            headers={
-                "Content-Disposition": f'attachment; filename="{collection["collection_id"]}.{query.format}"',
-                "Content-Length": str(table.seek(0, 2)),
-                "Report-Segments": f"completed={len(found)}, total={collection['segments_total']}",
-            },
+        return await table_response(
+            pool, store, collection["collection_id"], collection["segments_total"], query.format
         )
 
     return [
@@ -61,6 +49,34 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
             refusals=("not_found", "projection_behind", "result_missing"),
         )
     ]
+
+
+async def table_response(
+    pool: Pool,
+    store: ResultStore,
+    collection_id: UUID,
+    segments_total: int,
+    format: Format,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A collection's completed segments as one table, as a file to download; `headers` are added."""
+    rows = await pool.fetch(
+        "SELECT week_start, week_end, checksum FROM report_data_weeks"
+        " WHERE collection_id = $1 AND status = 'completed' ORDER BY week_start",
+        collection_id,
+    )
+    found = [SegmentResult(r["week_start"], r["week_end"], 1, store.path(r["checksum"])) for r in rows]
+    table = await _table(store, found, format)
+    return StreamingResponse(
+        _pieces(table),
+        media_type=MEDIA_TYPES[format],
+        headers={
+            "Content-Disposition": f'attachment; filename="{collection_id}.{format}"',
+            "Content-Length": str(table.seek(0, 2)),
+            "Report-Segments": f"completed={len(found)}, total={segments_total}",
+            **(headers or {}),
+        },
+    )
 
 
 async def _table(store: ResultStore, found: Sequence[SegmentResult], format: Format) -> BinaryIO:

@@ -18,6 +18,7 @@ from events.envelope import new_id
 from events.types import schedule as events
 from events.types.collection import CollectionCreated
 from events.types.workflow import WorkflowCreated
+from projections.schedules import ScheduleStatus
 from service.data_collections.lookback import earliest_allowed, lookback_dates, within_limit
 from service.data_collections.plan import plan_collection
 from service.data_collections.windows import today
@@ -292,6 +293,23 @@ class _Course:
         )
 
 
+def status_after(schedule: Schedule, move: Move) -> ScheduleStatus:
+    """The schedule's status once the move is recorded."""
+    match move.events[-1]:
+        case events.Paused():
+            return "paused"
+        case events.Resumed():
+            return "active"
+        case events.Ended():
+            return "ended"
+    return schedule.status
+
+
+def spec_of(configured: events.Configured) -> ScheduleSpec:
+    """When a configuration runs."""
+    return ScheduleSpec.of(configured.schedule_config, configured.timezone)
+
+
 def _next_due(schedule: Schedule, spec: ScheduleSpec, after: datetime) -> datetime | None:
     """When the first occurrence later than `after` is due, with its jitter; None where there is none."""
     counted = schedule.run_count + (schedule.waiting is not None)
@@ -315,5 +333,5 @@ def _refuse_unless(schedule: Schedule, *states: str) -> None:
         raise Refused(
             "schedule_state",
             f"the schedule is {schedule.status}; this takes one that is {' or '.join(states)}",
-            extra={"status": schedule.status},
+            extra={"schedule_status": schedule.status},
         )
