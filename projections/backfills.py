@@ -50,6 +50,8 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     updated_at: datetime
+    schedule_id: UUID | None = None
+    backfill_of_schedule: UUID | None = None
 
 
 class SegmentRow(msgspec.Struct, kw_only=True):
@@ -143,6 +145,8 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
         segments_skipped=len(reused),
         row_count=sum(result.rows for result in reused),
         content_key=data.content_key,
+        schedule_id=data.schedule_id,
+        backfill_of_schedule=data.backfill_of_schedule,
         stream_version=event.stream_version,
         created_at=event.recorded_at,
         updated_at=event.recorded_at,

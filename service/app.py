@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Literal
 
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from events.feed import Feed
 from projections.runner import read_checkpoint
 from service.builder.collections import collection_creation
 from service.builder.routes import builder_routes
+from service.clock import Clock
 from service.commands import Commands
 from service.data_collections.routes import collection_routes
 from service.endpoints import Answer, Endpoint
@@ -25,6 +27,7 @@ from service.http import json_response
 from service.problems import EXCEPTION_HANDLERS
 from service.results.routes import result_routes
 from service.results.store import ResultStore
+from service.schedules.routes import schedule_routes
 from service.stream.routes import stream_routes
 from service.teams.limits import Teams
 from service.workflows.routes import workflow_routes
@@ -41,6 +44,14 @@ class Readiness(Answer, frozen=True, kw_only=True):
     projection_behind: int | None
 
 
+class ClockAnswer(Answer, frozen=True, kw_only=True):
+    """What day and hour it is for schedules and windows. `speed` is 1, unless a developer has set the clock."""
+
+    now: datetime
+    speed: float
+    settable: bool
+
+
 def create_app(
     pool: Pool,
     commands: Commands,
@@ -49,6 +60,7 @@ def create_app(
     store: ResultStore,
     stopping: asyncio.Event,
     health: Callable[[], dict[str, str]],
+    clock: Clock,
 ) -> Starlette:
     """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
 
@@ -67,15 +79,20 @@ def create_app(
         body = {"status": "unready" if problems else "ready", "problems": problems, "projection_behind": behind}
         return json_response(body, 503 if problems else 200)
 
+    async def show_clock(request: Request) -> Response:
+        return json_response(ClockAnswer(now=clock.now(), speed=clock.speed, settable=clock.settable))
+
     return Starlette(
         routes=[
             Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=dict[str, str], public=True),
             Endpoint("GET", "/readyz", ready, summary="Is it ready for work", answer=Readiness, public=True),
-            *builder_routes(pool, commands, teams),
-            *workflow_routes(pool, commands),
+            Endpoint("GET", "/api/clock", show_clock, summary="What time it is", answer=ClockAnswer, public=True),
+            *builder_routes(pool, commands, teams, clock),
+            *workflow_routes(pool, commands, clock),
             *collection_routes(pool),
-            collection_creation(pool, commands, teams),
+            collection_creation(pool, commands, teams, clock),
             *result_routes(pool, store),
+            *schedule_routes(pool, commands, teams, store, clock),
             *stream_routes(pool, feed, stopping),
         ],
         middleware=[Middleware(LimitBody)],

@@ -29,15 +29,17 @@ from service.backfill.admission import Admission
 from service.backfill.broker import Broker, create_broker
 from service.backfill.turn import Tools
 from service.backfill.worker import Worker
+from service.clock import Clock, SettableClock
 from service.commands import Commands
 from service.results.store import ResultStore
+from service.schedules.scheduler import Scheduler
 from service.server import serving
 from service.settings import PREFIX, Settings, SettingsError
 from service.teams.limits import Limits, Teams
 
 log = structlog.get_logger()
 
-Role = Literal["api", "admission", "projector", "worker"]
+Role = Literal["api", "admission", "projector", "scheduler", "worker"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
@@ -49,6 +51,7 @@ class Program(msgspec.Struct, frozen=True):
     feed: Feed
     writer: AppendWriter
     broker: Broker | None
+    clock: Clock
     api_url: str | None
     failed: asyncio.Future[None]
 
@@ -109,6 +112,12 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         _start_role(stack, "feed", feed.run(), failed)
         stack.push_async_callback(writer.close)
 
+        clock = Clock()
+        if settings.settable_clock:
+            clock = SettableClock(pool)
+            await clock.refresh()
+            _start_role(stack, "clock", clock.run(), failed)
+
         projector = Projector(pool, feed)
         if "projector" in roles:
             _start_role(stack, "projector", projector.run(), failed)
@@ -123,6 +132,9 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             if "admission" in roles:
                 _start_role(stack, "admission", Admission(pool, feed, writer, broker, settings).run(), failed)
 
+        if "scheduler" in roles:
+            _start_role(stack, "scheduler", Scheduler(pool, feed, writer, clock, settings).run(), failed)
+
         def health() -> dict[str, str]:
             problems = {}
             if projector.stopped_by:
@@ -134,14 +146,14 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         api_url = None
         if "api" in roles:
             teams = Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules))
-            app = create_app(pool, Commands(pool, writer), teams, feed, store, stopping, health)
+            app = create_app(pool, Commands(pool, writer), teams, feed, store, stopping, health, clock)
             api_url = await stack.enter_async_context(
                 serving(app, settings.host, settings.port, grace=settings.shutdown_grace)
             )
         # First of all at the end: live streams finish, and readiness says so.
         stack.callback(stopping.set)
         log.info("started", roles=sorted(roles), api_url=api_url)
-        yield Program(pool, feed, writer, broker, api_url, failed)
+        yield Program(pool, feed, writer, broker, clock, api_url, failed)
 
 
 async def _start_worker(

@@ -29,7 +29,7 @@ from service.problems import Refused
 Kind = TypeVar("Kind")
 
 MAX_KEY_LENGTH = 200
-TEAM_STREAMS = stream_of("team", "")
+OUR_STREAMS = (stream_of("team", ""), stream_of("schedule", ""))
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -83,7 +83,7 @@ class Commands:
             except Conflict as conflict:
                 # Somebody was faster. As it now stands there may be a better reason to refuse than the versions.
                 again = await decide(command, caller)
-                if not _only_counts(decision, conflict):
+                if not _decides_again(decision, conflict):
                     raise
                 decision = again
                 continue
@@ -102,16 +102,16 @@ class Commands:
         return _answer(row["answer"], row["status"], row["last_position"])
 
 
-def _only_counts(decision: Decision, conflict: Conflict) -> bool:
-    """Whether nothing but the count of what a team has at work has moved on: then it is counted again, and what
-    the caller asked for is decided as before. Each time somebody else has come through, so this ends."""
+def _decides_again(decision: Decision, conflict: Conflict) -> bool:
+    """Whether only such streams have moved on as the service itself writes to while people do: then the command
+    is decided again as they now stand. Each time somebody else has come through, so this ends."""
     moved = [
         write.stream
         for write in decision.writes
         if write.expected != "any"
         and conflict.actual[write.stream] != (0 if write.expected == "none" else write.expected)
     ]
-    return bool(moved) and all(stream.startswith(TEAM_STREAMS) for stream in moved)
+    return bool(moved) and all(stream.startswith(OUR_STREAMS) for stream in moved)
 
 
 def _refuse_other_origins(request: Request) -> None:

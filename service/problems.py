@@ -38,6 +38,8 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "not_archived": (409, "The workflow is not archived"),
     "not_reviewed": (409, "What was reviewed is not what stands now"),
     "step_missing": (409, "An earlier step is missing"),
+    "schedule_state": (409, "The schedule's state does not allow it"),
+    "out_of_reach": (409, "AMC does not have the window's days"),
     "half_known": (409, "The request was changed since it was first sent"),
     "too_many_backfills": (409, "As many backfills run as are allowed"),
     "too_many_schedules": (409, "As many schedules are active as are allowed"),

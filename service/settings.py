@@ -83,6 +83,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Backfills that one user may have running at once."""
     max_active_schedules: Count = 100
     """Schedules that one user may have active at once."""
+    # Schedules
+    scheduler_interval: Seconds = 1
+    """Longest pause between two looks at the schedules when nothing wakes one earlier."""
+    settable_clock: bool = False
+    """Development only: `clock set` may move the service's clock."""
 
     # Log
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"

@@ -154,7 +154,14 @@ async def record_moves(connection: Connection, collection_id: UUID, segment_id: 
     return await record(connection, stream_of("segment", segment_id), *data)
 
 
-TABLES = ("workflows", "amc_instances", "report_data_collections", "report_data_weeks")
+TABLES = (
+    "workflows",
+    "amc_instances",
+    "report_data_collections",
+    "report_data_weeks",
+    "workflow_schedules",
+    "schedule_runs",
+)
 
 
 async def table_rows(connection: Connection | Pool) -> dict[str, list[str]]:

@@ -109,6 +109,10 @@ class Resumed(Moved, frozen=True, kw_only=True):
     reason: str | None
 
 
+class Rescheduled(Moved, frozen=True, kw_only=True):
+    """The zone database has changed its rules: the next run is due at another instant than was recorded."""
+
+
 class Changed(Configured, frozen=True, kw_only=True):
     """The new whole configuration, from the next run on."""
 
@@ -134,5 +138,6 @@ EVENTS = {
     ("schedule.paused", 1): Paused,
     ("schedule.resumed", 1): Resumed,
     ("schedule.changed", 1): Changed,
+    ("schedule.rescheduled", 1): Rescheduled,
     ("schedule.ended", 1): Ended,
 }

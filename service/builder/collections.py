@@ -13,12 +13,12 @@ from events.append import Write
 from events.configurations import OnceStep, ParametersStep, SegmentationConfig
 from events.envelope import Metadata, NewEvent, new_id, stream_of
 from events.types.collection import Lane
-from service import clock
 from service.auth.caller import Caller
 from service.builder import decide
 from service.builder.ground import gather_facts, load_ground, read_as_of
 from service.builder.models import Name
 from service.builder.preview import reusable
+from service.clock import Clock
 from service.commands import Commands, Decision
 from service.data_collections.plan import content_key, plan_collection
 from service.endpoints import Endpoint, Recorded
@@ -44,13 +44,13 @@ class CollectionCreatedAnswer(Recorded, frozen=True, kw_only=True):
     segments_skipped: int
 
 
-def collection_creation(pool: Pool, commands: Commands, teams: Teams) -> Endpoint:
+def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clock) -> Endpoint:
     """The endpoint over the log that `pool` reads and `commands` appends to."""
 
     async def create(request: Request) -> Response:
         async def decide_create(body: CreateCollection, caller: Caller) -> Decision:
             ground = await load_ground(pool, body.workflow_id, body.instance_id, caller)
-            as_of = read_as_of(body.as_of, body.timezone or ground.instance.time_zone, clock.now())
+            as_of = read_as_of(body.as_of, body.timezone or ground.instance.time_zone, clock)
             step = OnceStep(segmentation_config=body.segmentation_config)
             parameters, problems = decide.checked_parameters(ground, body, as_of)
             problems += decide.segmentation_problems(body.segmentation_config, ground, "/segmentation_config")

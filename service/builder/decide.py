@@ -224,21 +224,6 @@ def schedule_of(
     )
 
 
-def fingerprint_of(schedule: ScheduleCreated) -> str:
-    """SHA-256 of what a schedule does: two that have the same do the same, whatever they are called."""
-    does = [
-        schedule.instance_id,
-        schedule.sql_query,
-        schedule.declared_parameters,
-        sorted(schedule.parameters.items()),
-        schedule.timezone,
-        schedule.lookback_config,
-        schedule.schedule_config,
-        schedule.segmentation_config,
-    ]
-    return hashlib.sha256(codec.encode(does).encode()).hexdigest()
-
-
 def digest_of(parameters: ParametersSet, step: ScheduleStep, ground: Ground, as_of: date) -> str:
     """SHA-256 over everything that decides what will run; equal digests run the same."""
     instance = ground.instance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from uuid import UUID
 
 from starlette.requests import Request
@@ -18,9 +18,9 @@ from service.auth.caller import Caller
 from service.builder.history import segment_history
 from service.builder.models import Ground, Report, report_of
 from service.builder.preview import Facts, collected_window, runs_once
+from service.clock import Clock
 from service.data_collections.plan import content_key
 from service.data_collections.reuse import existing_segments
-from service.data_collections.windows import today
 from service.endpoints import path_id
 from service.http import refuse_stale
 from service.problems import Refused
@@ -77,9 +77,9 @@ async def gather_facts(
     return Facts(await existing_segments(pool, caller.team_id, key, parameters.timezone, window), history)
 
 
-def read_as_of(given: date | None, zone: str, now: datetime) -> date:
+def read_as_of(given: date | None, zone: str, clock: Clock) -> date:
     """The day that windows are counted from: today in the zone unless an earlier one is given."""
-    day = today(zone, now)
+    day = clock.today(zone)
     if given is None:
         return day
     if given > day:

@@ -23,7 +23,6 @@ from events.configurations import ParametersStep, ScheduleStep
 from events.envelope import Metadata, NewEvent, Step, new_id, stream_of
 from events.types.report import ReportCreated, Submitted
 from events.validation import decode
-from service import clock
 from service.auth.caller import Caller, caller_of
 from service.builder import decide
 from service.builder.answers import (
@@ -60,11 +59,13 @@ from service.builder.preview import (
     warning_answers,
     window_answer,
 )
+from service.clock import Clock
 from service.commands import Commands, Decision
 from service.data_collections.lookback import earliest_allowed, lookback_dates, lookback_warnings
 from service.data_collections.plan import content_key
 from service.endpoints import Endpoint, Position, Query, Recorded, read_query
 from service.http import cursor_of, etag, json_response, read_cursor, wait_position
+from service.schedules.plan import fingerprint_of
 from service.teams.limits import Teams
 from service.workflows.filled import fill
 
@@ -106,8 +107,8 @@ class Draft(msgspec.Struct):
         return kind(**shown(self.report_id, self.state), **more)
 
 
-def builder_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoint]:
-    """The builder's routes over the log that `pool` reads and `commands` appends to."""
+def builder_routes(pool: Pool, commands: Commands, teams: Teams, clock: Clock) -> list[Endpoint]:
+    """The builder's routes over the log that `pool` reads and `commands` appends to; `clock` has their today."""
 
     async def opened(request: Request, caller: Caller) -> Draft:
         report_id, state = await load_report(pool, request, caller)
@@ -152,7 +153,7 @@ def builder_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
                 collection_id=collection_id,
                 now=clock.now(),
             )
-            fingerprint = decide.fingerprint_of(schedule)
+            fingerprint = fingerprint_of(schedule)
             writes.append(_created("schedule", schedule_id, schedule, draft, parameters.workflow_id))
         counted = await teams.admit(
             draft.caller,
@@ -246,7 +247,7 @@ def builder_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
             draft = await opened(request, caller)
             parameters, ground = await standing(pool, draft.state, caller)
             _, step = decide.configured(draft.state)
-            as_of = read_as_of(body.as_of, parameters.timezone, clock.now())
+            as_of = read_as_of(body.as_of, parameters.timezone, clock)
             decide.refuse_unfit(parameters, ground, step, as_of, clock.now())
             content = _review_content(draft.state, ground, await previewed(draft, ground, as_of))
             draft.add(decide.reviewed(content.digest, content.preview), "review")
@@ -273,7 +274,7 @@ def builder_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
             pool, body.parameters.workflow_id, body.parameters.instance_id, caller, at="/parameters"
         )
         zone = body.parameters.timezone or ground.instance.time_zone
-        as_of = read_as_of(body.as_of, zone, clock.now())
+        as_of = read_as_of(body.as_of, zone, clock)
         data, schedule = decide.set_both(ground, body.parameters, body.schedule, as_of, clock.now())
         draft = Draft(new_id(), caller, Report())
         draft.add(ReportCreated(body.name))
@@ -284,7 +285,7 @@ def builder_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
     async def validate(request: Request) -> Response:
         caller, body = caller_of(request), decode(ValidateParameters, await request.body() or b"{}")
         ground = await load_ground(pool, body.workflow_id, body.instance_id, caller)
-        as_of = read_as_of(body.as_of, body.timezone or ground.instance.time_zone, clock.now())
+        as_of = read_as_of(body.as_of, body.timezone or ground.instance.time_zone, clock)
         data = decide.set_parameters(ground, body, as_of)
         window = lookback_dates(data.lookback_config, as_of)
         return json_response(

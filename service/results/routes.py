@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -36,12 +36,9 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
     async def of_collection(request: Request) -> Response:
         query = read_query(request, ReadResults)
         collection = await find_collection(pool, request, query.min_position)
-        rows = await pool.fetch(
-            "SELECT week_start, week_end, checksum, 1 AS version FROM report_data_weeks"
-            " WHERE collection_id = $1 AND status IN ('completed', 'skipped') ORDER BY week_start",
-            collection["collection_id"],
+        return await collection_table(
+            pool, store, collection["collection_id"], collection["segments_total"], query.format
         )
-        return await answer(rows, query.format, collection["collection_id"], collection["segments_total"])
 
     async def of_report(request: Request) -> Response:
         query = read_query(request, ReadResults)
@@ -68,23 +65,7 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
             report_id,
             team_id,
         )
-        return await answer(rows, query.format, report_id, rows[0]["windows"] if rows else 0)
-
-    async def answer(rows: Sequence[Any], format: Format, name: UUID, total: int) -> Response:
-        found = [
-            SegmentResult(row["week_start"], row["week_end"], row["version"], store.path(row["checksum"]))
-            for row in rows
-        ]
-        table = await _table(store, found, format)
-        return StreamingResponse(
-            _pieces(table),
-            media_type=MEDIA_TYPES[format],
-            headers={
-                "Content-Disposition": f'attachment; filename="{name}.{format}"',
-                "Content-Length": str(table.seek(0, 2)),
-                "Report-Segments": f"completed={len(found)}, total={total}",
-            },
-        )
+        return await _download(store, rows, query.format, report_id, rows[0]["windows"] if rows else 0)
 
     return [
         Endpoint(
@@ -106,6 +87,47 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
             refusals=("not_found", "projection_behind", "result_missing"),
         ),
     ]
+
+
+async def collection_table(
+    pool: Pool,
+    store: ResultStore,
+    collection_id: UUID,
+    segments_total: int,
+    format: Format,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A collection's results as one table, as a file to download; `headers` are added."""
+    rows = await pool.fetch(
+        "SELECT week_start, week_end, checksum, 1 AS version FROM report_data_weeks"
+        " WHERE collection_id = $1 AND status IN ('completed', 'skipped') ORDER BY week_start",
+        collection_id,
+    )
+    return await _download(store, rows, format, collection_id, segments_total, headers)
+
+
+async def _download(
+    store: ResultStore,
+    rows: Sequence[Any],
+    format: Format,
+    name: UUID,
+    total: int,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    found = [
+        SegmentResult(row["week_start"], row["week_end"], row["version"], store.path(row["checksum"])) for row in rows
+    ]
+    table = await _table(store, found, format)
+    return StreamingResponse(
+        _pieces(table),
+        media_type=MEDIA_TYPES[format],
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}.{format}"',
+            "Content-Length": str(table.seek(0, 2)),
+            "Report-Segments": f"completed={len(found)}, total={total}",
+            **(headers or {}),
+        },
+    )
 
 
 async def _table(store: ResultStore, found: Sequence[SegmentResult], format: Format) -> BinaryIO:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from uuid import UUID
 
+from events import codec
 from events.configurations import LookbackConfig, ParameterValues, ScheduleConfig, SegmentationConfig
-from events.types.schedule import ScheduleCreated
+from events.types.schedule import Configured, ScheduleCreated
 from events.types.workflow import WorkflowContent
 from service.schedules.catchup import missed_runs
 from service.schedules.occurrences import ScheduleSpec
@@ -54,3 +56,18 @@ def plan_schedule(
         counts_from=counts_from,
         next_due=None if hold else missed_runs(spec, schedule_id, counts_from, counts_from).next_due,
     )
+
+
+def fingerprint_of(schedule: Configured) -> str:
+    """SHA-256 of what a schedule does: two that have the same do the same, whatever they are called."""
+    does = [
+        schedule.instance_id,
+        schedule.sql_query,
+        schedule.declared_parameters,
+        sorted(schedule.parameters.items()),
+        schedule.timezone,
+        schedule.lookback_config,
+        schedule.schedule_config,
+        schedule.segmentation_config,
+    ]
+    return hashlib.sha256(codec.encode(does).encode()).hexdigest()

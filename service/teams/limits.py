@@ -71,7 +71,8 @@ class Teams:
         schedule: UUID | None = None,
         fingerprint: str = "",
     ) -> tuple[Write, ...]:
-        """What is to be appended with the events that set the backfill, the schedule or both to work.
+        """What is to be appended with the events that set the backfill, the schedule or both to work, or that
+        change what an active schedule does.
 
         Raises Refused where the user has as many as allowed, or the team has an active schedule of that
         fingerprint.
@@ -91,8 +92,9 @@ class Teams:
                 )
             happened.append(team.BackfillStarted(backfill))
         if schedule is not None:
-            active = [found for found, (user, _) in state.schedules.items() if user == caller.user_id]
-            if same := [found for found, (_, other) in state.schedules.items() if other == fingerprint]:
+            others = {found: counted for found, counted in state.schedules.items() if found != schedule}
+            active = [found for found, (user, _) in others.items() if user == caller.user_id]
+            if same := [found for found, (_, other) in others.items() if other == fingerprint]:
                 raise Refused(
                     "duplicate_schedule",
                     f"the schedule {same[0]} is active and does exactly the same; change one of the two, or end it",

@@ -23,8 +23,8 @@ from events.types.workflow import (
     WorkflowUnarchived,
 )
 from events.validation import Body
-from service import clock
 from service.auth.caller import Caller, caller_of
+from service.clock import Clock
 from service.commands import Commands, Decision
 from service.data_collections.lookback import RETENTION_DAYS
 from service.endpoints import Answer, Endpoint, Position, Query, Recorded, path_id, read_query
@@ -102,7 +102,7 @@ class ReadAll(Query, frozen=True, kw_only=True):
     min_position: Position = 0
 
 
-def workflow_routes(pool: Pool, commands: Commands) -> list[Endpoint]:
+def workflow_routes(pool: Pool, commands: Commands, clock: Clock) -> list[Endpoint]:
     """The routes over the log that `commands` appends to and the read models behind `pool`."""
 
     async def create_workflow(request: Request) -> Response:

@@ -145,7 +145,7 @@ async def test_parameters_must_be_those_that_the_workflow_declares(api: Service)
     body = {"instance_id": INSTANCE_ID, "workflow_id": workflow, "lookback_config": WEEK}
     problems = refused(await api.post(f"{path}/parameters", {**body, "parameters": {"asim": "B0", "x/y": 1}}))
     assert list(problems) == ["/parameters/asim", "/parameters/x~1y", "/parameters/asin", "/parameters/a.b-c"]
-    assert 'did you mean "asin"?' in problems["/parameters/asim"]
+    assert 'did you mean "asin"' in problems["/parameters/asim"]
     assert "no default" in problems["/parameters/asin"]
     answer = await api.done(f"{path}/parameters", {**body, "parameters": {"asin": ["B01", "B02"], "a.b-c": 1.5}})
     assert answer["parameters"]["parameters"] == {"asin": ["B01", "B02"], "a.b-c": 1.5}

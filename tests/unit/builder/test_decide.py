@@ -18,6 +18,7 @@ from service.builder import decide
 from service.builder.models import Ground, Report
 from service.builder.preview import Facts, preview
 from service.problems import Refused
+from service.schedules.plan import fingerprint_of
 
 AS_OF = date(2025, 3, 10)
 NOW = datetime(2025, 3, 10, 12, tzinfo=UTC)
@@ -278,7 +279,7 @@ def test_schedules_that_do_the_same_have_one_fingerprint() -> None:
         made = decide.schedule_of(
             story.state, GROUND, report_id=REPORT, schedule_id=SCHEDULE, collection_id=None, now=NOW
         )
-        return decide.fingerprint_of(made)
+        return fingerprint_of(made)
 
     daily = fingerprint("One", frequency="daily")
     assert daily == fingerprint("Other", frequency="daily")

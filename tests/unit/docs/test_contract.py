@@ -26,6 +26,7 @@ from projections.runner import TABLES
 from service.app import MAX_BODY, create_app
 from service.backfill.broker import StepMessage, Topology
 from service.builder.models import CreateReport, Review, Submit
+from service.clock import Clock
 from service.stream.cloudevents import cloud_event
 from service.workflows.models import Archive, ChangeWorkflow, CreateWorkflow
 from service.workflows.routes import AddInstance
@@ -200,7 +201,7 @@ def test_every_state_is_documented() -> None:
 
 def test_every_route_is_documented_and_no_other() -> None:
     async def routes() -> set[str]:
-        app = create_app(Mock(), Mock(), Mock(), Mock(), Mock(), asyncio.Event(), dict)
+        app = create_app(Mock(), Mock(), Mock(), Mock(), Mock(), asyncio.Event(), dict, Clock())
         return {
             f"{method} {route.path}"
             for route in app.routes
