@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import cache
-from typing import Any, Final, TypeVar, overload
+from typing import Any, ClassVar, Final, TypeVar, overload
 from uuid import UUID
 
 import msgspec
@@ -46,6 +46,9 @@ class Invalid(ValueError):
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of everything that a client may send."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {}
+    """What its JSON Schema says beyond the fields' types: examples, and those of `rules` that it can say."""
 
     @classmethod
     def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from events.feed import Feed
 from projections.runner import read_checkpoint
 from service.builder.routes import builder_routes
 from service.commands import Commands
+from service.contract.routes import contract_routes
 from service.data_collections.routes import collection_routes
 from service.endpoints import Answer, Endpoint
 from service.http import json_response
@@ -28,6 +29,12 @@ from service.stream.routes import stream_routes
 from service.workflows.routes import workflow_routes
 
 MAX_BODY = 2 * 1024 * 1024
+
+
+class Liveness(Answer, frozen=True, kw_only=True):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
 
 
 class Readiness(Answer, frozen=True, kw_only=True):
@@ -50,7 +57,7 @@ def create_app(
     """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
 
     async def alive(request: Request) -> Response:
-        return json_response({"status": "alive"})
+        return json_response(Liveness())
 
     async def ready(request: Request) -> Response:
         problems = health()
@@ -64,16 +71,25 @@ def create_app(
         body = {"status": "unready" if problems else "ready", "problems": problems, "projection_behind": behind}
         return json_response(body, 503 if problems else 200)
 
+    endpoints = [
+        Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=Liveness, public=True),
+        Endpoint(
+            "GET",
+            "/readyz",
+            ready,
+            summary="Is it ready for work",
+            answer=Readiness,
+            also={503: Readiness},
+            public=True,
+        ),
+        *builder_routes(pool, commands),
+        *workflow_routes(pool, commands),
+        *collection_routes(pool),
+        *result_routes(pool, store),
+        *stream_routes(pool, feed, stopping),
+    ]
     return Starlette(
-        routes=[
-            Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=dict[str, str], public=True),
-            Endpoint("GET", "/readyz", ready, summary="Is it ready for work", answer=Readiness, public=True),
-            *builder_routes(pool, commands),
-            *workflow_routes(pool, commands),
-            *collection_routes(pool),
-            *result_routes(pool, store),
-            *stream_routes(pool, feed, stopping),
-        ],
+        routes=[*endpoints, *contract_routes(endpoints, anonymous=True)],
         middleware=[Middleware(LimitBody)],
         exception_handlers=EXCEPTION_HANDLERS,
     )

@@ -6,7 +6,9 @@ contract (`/openapi.json` is generated from it), so the two cannot differ.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -44,12 +46,24 @@ class Recorded(Answer, frozen=True, kw_only=True):
     position: int = 0
 
 
+class Header(msgspec.Struct, frozen=True):
+    """A header of a request: its name, the type of its value (as one of a query), and what it is for."""
+
+    name: str
+    kind: Any
+    meaning: str
+
+
 class Endpoint(Route):
     """A route that says of itself what it takes and answers.
 
     `scope` is what the caller must have been granted; None lets in every caller that is signed in, and
     `public` everybody. `answer` is the struct (or any type) of the JSON answer, or a tuple of media types for
     other content. `refusals` are codes of the catalogue beside those that every endpoint has.
+
+    For the contract alone: `headers` are those of the request beside `Idempotency-Key` (every write takes it) and
+    `If-Match` (with the refusal `stale`), `answer_headers` those of the answer by name with their meaning,
+    `media` other forms of the answer, for who asks for them with `Accept`, and `also` the answers with other statuses.
     """
 
     def __init__(
@@ -66,6 +80,10 @@ class Endpoint(Route):
         scope: Scope | None = None,
         public: bool = False,
         refusals: Sequence[str] = (),
+        headers: Sequence[Header] = (),
+        answer_headers: Mapping[str, str] | None = None,
+        media: Sequence[str] = (),
+        also: Mapping[int, Any] | None = None,
     ) -> None:
         async def guarded(request: Request) -> Response:
             if not public:
@@ -83,11 +101,15 @@ class Endpoint(Route):
         self.scope = scope
         self.public = public
         self.refusals = tuple(refusals)
+        self.headers = tuple(headers)
+        self.answer_headers = dict(answer_headers or {})
+        self.media = tuple(media)
+        self.also = dict(also or {})
 
 
 def read_query(request: Request, kind: type[QueryKind]) -> QueryKind:
     """The query string as `kind`. Refuses, by name, what does not fit and what is not known."""
-    fields = {field.encode_name: field.type for field in inspect.type_info(kind).fields}  # type: ignore[attr-defined]
+    fields = _fields(kind)
     given: dict[str, Any] = {}
     for name in request.query_params:
         texts = request.query_params.getlist(name)
@@ -109,9 +131,24 @@ def path_id(request: Request, name: str, noun: str) -> UUID:
     """The UUID in the path; 404 where it is none, as nothing can be there."""
     text = request.path_params[name]
     try:
-        return UUID(text)
+        # In the one form that we write: Python would read others, and each thing has one address.
+        if str(id := UUID(text)) == text.lower():
+            return id
     except ValueError:
-        raise Refused("not_found", f"{text!r} is not a {noun}'s id") from None
+        pass
+    raise Refused("not_found", f"{text!r} is not a {noun}'s id")
+
+
+@cache
+def _fields(kind: type[Query]) -> dict[str, inspect.Type]:
+    """What the query may have, by name, with the types of the values."""
+    described = inspect.type_info(kind)
+    assert isinstance(described, inspect.StructType)
+    return {field.encode_name: _plain(field.type) for field in described.fields}
+
+
+def _plain(kind: inspect.Type) -> inspect.Type:
+    return kind.type if isinstance(kind, inspect.Metadata) else kind
 
 
 def _value(kind: inspect.Type | None, text: str) -> object:
@@ -119,7 +156,7 @@ def _value(kind: inspect.Type | None, text: str) -> object:
     options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
     for option in options:
         # Twenty digits hold every position; thousands of them Python refuses to read.
-        if isinstance(option, inspect.IntType) and text.isascii() and text.isdigit() and len(text) <= 20:
+        if isinstance(option, inspect.IntType) and re.fullmatch("-?[0-9]{1,20}", text):
             return int(text)
         if isinstance(option, inspect.BoolType) and text in ("true", "false"):
             return text == "true"

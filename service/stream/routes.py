@@ -18,7 +18,7 @@ from events.envelope import RecordedEvent
 from events.feed import BATCH, Feed
 from events.reader import read_after
 from service.auth.caller import Caller, caller_of
-from service.endpoints import LAST_POSITION, Answer, Endpoint, Position, Query, read_query
+from service.endpoints import LAST_POSITION, Answer, Endpoint, Header, Position, Query, read_query
 from service.http import json_response
 from service.problems import Refused
 from service.server import HANG_UP
@@ -38,6 +38,9 @@ CHECKPOINT_EVERY = 1000
 
 # A live reader that takes nothing for so long is cut off; it resumes where it was.
 SEND_TIMEOUT = 30.0
+
+
+LAST_EVENT_ID = Header("Last-Event-ID", Position, "The last event that a reader has: the stream goes on after it.")
 
 
 class Events(Query, frozen=True, kw_only=True):
@@ -111,6 +114,8 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpo
             query=EventsByPage,
             answer=EventPage,
             scope="events:read",
+            media=("application/x-ndjson",),
+            answer_headers={"Next-After": "`next_after`, with NDJSON.", "More": "`more`, with NDJSON."},
         ),
         Endpoint(
             "GET",
@@ -120,6 +125,7 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpo
             query=Events,
             answer=("text/event-stream",),
             scope="events:read",
+            headers=(LAST_EVENT_ID,),
         ),
     ]
 
