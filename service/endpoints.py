@@ -54,6 +54,32 @@ class Header(msgspec.Struct, frozen=True):
     meaning: str
 
 
+IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            pattern="^[!-~]([ -~]*[!-~])?$",
+            extra={"expected": "1 to 200 printable characters of ASCII"},
+        ),
+    ],
+    "The caller's name for this request: sent again with the same body, it gets the first answer and records nothing.",
+)
+IF_MATCH = Header(
+    "If-Match",
+    Annotated[
+        str,
+        Meta(
+            pattern=r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$',
+            extra={"expected": "an ETag as it was answered, in quotes, or *"},
+        ),
+    ],
+    "The `ETag` of what was read; refused with `stale` where it has another version by now.",
+)
+
+
 class Endpoint(Route):
     """A route that says of itself what it takes and answers.
 
@@ -61,9 +87,11 @@ class Endpoint(Route):
     `public` everybody. `answer` is the struct (or any type) of the JSON answer, or a tuple of media types for
     other content. `refusals` are codes of the catalogue beside those that every endpoint has.
 
-    For the contract alone: `headers` are those of the request beside `Idempotency-Key` (every write takes it) and
-    `If-Match` (with the refusal `stale`), `answer_headers` those of the answer by name with their meaning,
-    `media` other forms of the answer, for who asks for them with `Accept`, and `also` the answers with other statuses.
+    `headers` are those of the request beside `Idempotency-Key` (whatever has a body takes it) and `If-Match` (with
+    the refusal `stale`): one that cannot be read is refused before the handler runs.
+
+    For the contract alone: `answer_headers` are those of the answer by name with their meaning, `media` other
+    forms of the answer, for who asks for them with `Accept`, and `also` the answers with other statuses.
     """
 
     def __init__(
@@ -88,6 +116,8 @@ class Endpoint(Route):
         async def guarded(request: Request) -> Response:
             if not public:
                 caller_of(request).require(scope)
+            for header in self.headers:
+                _read_header(request, header)
             return await handler(request)
 
         guarded.__name__ = handler.__name__
@@ -101,7 +131,8 @@ class Endpoint(Route):
         self.scope = scope
         self.public = public
         self.refusals = tuple(refusals)
-        self.headers = tuple(headers)
+        key = (IDEMPOTENCY_KEY,) if body is not None else ()
+        self.headers = (*key, *((IF_MATCH,) if "stale" in refusals else ()), *headers)
         self.answer_headers = dict(answer_headers or {})
         self.media = tuple(media)
         self.also = dict(also or {})
@@ -125,6 +156,21 @@ def read_query(request: Request, kind: type[QueryKind]) -> QueryKind:
     except Invalid as error:
         problems = "; ".join(f"{problem.pointer.removeprefix('/')} {problem.message}" for problem in error.problems)
         raise Refused("bad_request", problems) from None
+
+
+def _read_header(request: Request, header: Header) -> None:
+    """Refuses a value that is not of the header's kind."""
+    text = request.headers.get(header.name)
+    if text is None:
+        return
+    kind = _type_of(header.kind)
+    try:
+        decode(header.kind, _value(kind, text))
+    except Invalid as error:
+        raise Refused("bad_request", f"{header.name} {error.problems[0].message}") from None
+
+
+_type_of = cache(inspect.type_info)
 
 
 def path_id(request: Request, name: str, noun: str) -> UUID:
@@ -153,8 +199,8 @@ def _plain(kind: inspect.Type) -> inspect.Type:
 
 def _value(kind: inspect.Type | None, text: str) -> object:
     """What a text of the query means: a number or a boolean where one is wanted and can be read."""
-    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
-    for option in options:
+    plain = kind and _plain(kind)
+    for option in plain.types if isinstance(plain, inspect.UnionType) else (plain,):
         # Twenty digits hold every position; thousands of them Python refuses to read.
         if isinstance(option, inspect.IntType) and re.fullmatch("-?[0-9]{1,20}", text):
             return int(text)

@@ -36,6 +36,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "already_submitted": (409, "The report was submitted already"),
     "not_reviewed": (409, "What was reviewed is not what stands now"),
     "step_missing": (409, "An earlier step is missing"),
+    "log_rewound": (409, "The log does not have that position"),
     "half_known": (409, "The request was changed since it was first sent"),
     "stale": (412, "It has another version than If-Match names"),
     "body_too_large": (413, "The body is too large"),

@@ -6,16 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from events.validation import Problem
-from service.commands import MAX_KEY_LENGTH
 from service.contract.schemas import Schema, Schemas
-from service.endpoints import Endpoint, Header
+from service.endpoints import Endpoint
 from service.problems import CATALOGUE
 
 PROBLEM = "application/problem+json"
@@ -29,17 +27,8 @@ ALWAYS = ("bad_request", "internal", "database_unavailable")
 SIGNED_IN = ("unauthenticated", "forbidden", "rate_limited")
 WRITES = ("cross_origin", "body_too_large", "invalid", "idempotency_key_reused", "half_known", "overloaded")
 ADDRESSED = ("not_found",)
+WAITING = ("log_rewound", "projection_behind")
 
-IDEMPOTENCY_KEY = Header(
-    "Idempotency-Key",
-    Annotated[str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, pattern="^[!-~]([ -~]*[!-~])?$")],
-    "The caller's name for this request: sent again with the same body, it gets the first answer and records nothing.",
-)
-IF_MATCH = Header(
-    "If-Match",
-    Annotated[str, Meta(pattern='^(\\*|"[0-9]+"(, *"[0-9]+")*)$', max_length=200)],
-    "The `ETag` of what was read; refused with `stale` where it has another version by now.",
-)
 ETAG = "The version, which `If-Match` names, in quotes."
 
 TAGS = {
@@ -143,7 +132,7 @@ class _Document:
             yield {"name": name, "in": "path", "required": True, "schema": schema}
         for name, required, schema in self._schemas.of_query(endpoint.query) if endpoint.query else ():
             yield {"name": name, "in": "query", "required": required, "schema": schema}
-        for header in request_headers(endpoint):
+        for header in endpoint.headers:
             schema = self._schemas.of_request(header.kind)
             yield {"name": header.name, "in": "header", "description": header.meaning, "schema": schema}
 
@@ -212,17 +201,10 @@ class _Document:
             if len(names) != 1 or fields.get(names[0]) not in (UUID, str):
                 continue
             given = {names[0]: f"$response.body#/{names[0]}"}
-            if other.query and "position" in fields and "min_position" in _fields(other.query):
+            if "position" in fields and "min_position" in _fields(other.query):
                 given["min_position"] = "$response.body#/position"
             links[operation_id(other)] = {"operationId": operation_id(other), "parameters": given}
         return links
-
-
-def request_headers(endpoint: Endpoint) -> tuple[Header, ...]:
-    """What an endpoint reads from the request's header."""
-    key = (IDEMPOTENCY_KEY,) if endpoint.body is not None else ()
-    match = (IF_MATCH,) if "stale" in endpoint.refusals else ()
-    return (*key, *match, *endpoint.headers)
 
 
 def refusals_of(endpoint: Endpoint) -> list[str]:
@@ -232,6 +214,7 @@ def refusals_of(endpoint: Endpoint) -> list[str]:
         () if endpoint.public else SIGNED_IN,
         WRITES if endpoint.body is not None else (),
         ADDRESSED if endpoint.param_convertors else (),
+        WAITING if "min_position" in _fields(endpoint.query) else (),
         endpoint.refusals,
     )
     named = {code for group in groups for code in group}
@@ -247,7 +230,8 @@ def _raw(media: str) -> dict[str, Any]:
     main, _, form = media.partition(";")[0].partition("/")
     if form == "json":
         return {"schema": {"type": "array", "items": {"type": "object"}}}
-    return {"schema": {"type": "string"}} if main == "text" or form == "x-ndjson" else {}
+    whole = main == "text" and form != "event-stream"
+    return {"schema": {"type": "string"}} if whole or form == "x-ndjson" else {}
 
 
 def _fields(struct: Any) -> dict[str, Any]:
