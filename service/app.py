@@ -21,6 +21,7 @@ from service.builder.collections import collection_creation
 from service.builder.routes import builder_routes
 from service.clock import Clock
 from service.commands import Commands
+from service.contract.routes import contract_routes
 from service.data_collections.routes import collection_routes
 from service.endpoints import Answer, Endpoint
 from service.http import json_response
@@ -33,6 +34,12 @@ from service.teams.limits import Teams
 from service.workflows.routes import workflow_routes
 
 MAX_BODY = 2 * 1024 * 1024
+
+
+class Liveness(Answer, frozen=True, kw_only=True):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
 
 
 class Readiness(Answer, frozen=True, kw_only=True):
@@ -65,7 +72,7 @@ def create_app(
     """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
 
     async def alive(request: Request) -> Response:
-        return json_response({"status": "alive"})
+        return json_response(Liveness())
 
     async def ready(request: Request) -> Response:
         problems = health()
@@ -82,19 +89,28 @@ def create_app(
     async def show_clock(request: Request) -> Response:
         return json_response(ClockAnswer(now=clock.now(), speed=clock.speed, settable=clock.settable))
 
+    endpoints = [
+        Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=Liveness, public=True),
+        Endpoint(
+            "GET",
+            "/readyz",
+            ready,
+            summary="Is it ready for work",
+            answer=Readiness,
+            also={503: Readiness},
+            public=True,
+        ),
+        Endpoint("GET", "/api/clock", show_clock, summary="What time it is", answer=ClockAnswer, public=True),
+        *builder_routes(pool, commands, teams, clock),
+        *workflow_routes(pool, commands, clock),
+        *collection_routes(pool),
+        collection_creation(pool, commands, teams, clock),
+        *result_routes(pool, store),
+        *schedule_routes(pool, commands, teams, store, clock),
+        *stream_routes(pool, feed, stopping),
+    ]
     return Starlette(
-        routes=[
-            Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=dict[str, str], public=True),
-            Endpoint("GET", "/readyz", ready, summary="Is it ready for work", answer=Readiness, public=True),
-            Endpoint("GET", "/api/clock", show_clock, summary="What time it is", answer=ClockAnswer, public=True),
-            *builder_routes(pool, commands, teams, clock),
-            *workflow_routes(pool, commands, clock),
-            *collection_routes(pool),
-            collection_creation(pool, commands, teams, clock),
-            *result_routes(pool, store),
-            *schedule_routes(pool, commands, teams, store, clock),
-            *stream_routes(pool, feed, stopping),
-        ],
+        routes=[*endpoints, *contract_routes(endpoints, anonymous=True)],
         middleware=[Middleware(LimitBody)],
         exception_handlers=EXCEPTION_HANDLERS,
     )

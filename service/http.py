@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from db.pool import Pool
-from projections.runner import wait_projected
+from events.reader import read_head
+from projections.runner import read_checkpoint, wait_projected
 from service.problems import Refused
 
 # How long a read waits for the read models before it says that they are behind.
@@ -40,8 +41,15 @@ def refuse_stale(request: Request, version: int, noun: str) -> None:
 
 
 async def wait_position(pool: Pool, position: int) -> None:
-    """Read your own write: waits until the read models have applied the position; 0 waits for nothing."""
-    if position and not await wait_projected(pool, position, timeout=PROJECTION_PATIENCE):
+    """Read your own write: waits until the read models have applied the position; 0 waits for nothing.
+
+    Refuses at once a position that the log does not have: no write has answered it, so nothing will bring it.
+    """
+    if position <= 0 or await read_checkpoint(pool) >= position:
+        return
+    if position > (head := await read_head(pool)):
+        raise Refused("log_rewound", f"the log ends at position {head}; give one that a write has answered")
+    if not await wait_projected(pool, position, timeout=PROJECTION_PATIENCE):
         raise Refused("projection_behind", f"position {position} is not applied yet", retry_after=1)
 
 

@@ -40,6 +40,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "step_missing": (409, "An earlier step is missing"),
     "schedule_state": (409, "The schedule's state does not allow it"),
     "out_of_reach": (409, "AMC does not have the window's days"),
+    "log_rewound": (409, "The log does not have that position"),
     "half_known": (409, "The request was changed since it was first sent"),
     "too_many_backfills": (409, "As many backfills run as are allowed"),
     "too_many_schedules": (409, "As many schedules are active as are allowed"),

@@ -75,6 +75,10 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
             summary="Download the results of all completed segments as one table",
             query=ReadResults,
             answer=tuple(MEDIA_TYPES.values()),
+            answer_headers={
+                "Content-Disposition": "The name of the file.",
+                "Report-Segments": "How many of the segments are in it: `completed=C, total=T`.",
+            },
             refusals=("not_found", "projection_behind", "result_missing"),
         ),
         Endpoint(

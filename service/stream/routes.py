@@ -18,9 +18,8 @@ from events.envelope import RecordedEvent
 from events.feed import BATCH, Feed
 from events.reader import read_after
 from service.auth.caller import Caller, caller_of
-from service.endpoints import LAST_POSITION, Answer, Endpoint, Position, Query, read_query
+from service.endpoints import Answer, Endpoint, Header, Position, Query, read_query
 from service.http import json_response
-from service.problems import Refused
 from service.server import HANG_UP
 from service.stream.cloudevents import cloud_event
 
@@ -38,6 +37,9 @@ CHECKPOINT_EVERY = 1000
 
 # A live reader that takes nothing for so long is cut off; it resumes where it was.
 SEND_TIMEOUT = 30.0
+
+
+LAST_EVENT_ID = Header("Last-Event-ID", Position, "The last event that a reader has: the stream goes on after it.")
 
 
 class Events(Query, frozen=True, kw_only=True):
@@ -111,6 +113,8 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpo
             query=EventsByPage,
             answer=EventPage,
             scope="events:read",
+            media=("application/x-ndjson",),
+            answer_headers={"Next-After": "`next_after`, with NDJSON.", "More": "`more`, with NDJSON."},
         ),
         Endpoint(
             "GET",
@@ -120,6 +124,7 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpo
             query=Events,
             answer=("text/event-stream",),
             scope="events:read",
+            headers=(LAST_EVENT_ID,),
         ),
     ]
 
@@ -149,10 +154,7 @@ class LiveResponse(StreamingResponse):
 
 def _start_of(request: Request, query: Events) -> int:
     """Where the stream goes on: at the later of `?after=` and the last id that a reader says it has."""
-    last = request.headers.get("last-event-id", "0")
-    if not (last.isascii() and last.isdigit() and len(last) <= 20 and int(last) <= LAST_POSITION):
-        raise Refused("bad_request", "Last-Event-ID must be the id of an event of this stream, a position")
-    return max(query.after, int(last))
+    return max(query.after, int(request.headers.get(LAST_EVENT_ID.name, "0")))
 
 
 async def _frames(feed: Feed, after: int, passes: Filter, stopping: asyncio.Event) -> AsyncGenerator[bytes]:
