@@ -74,7 +74,7 @@ def inspect_sql(sql: str) -> Inspection:
     words = significant(sql)
     try:
         found = _parsed(words)
-    except (duckdb.Error, msgspec.DecodeError, RecursionError, LookupError, TypeError, AttributeError):
+    except (duckdb.Error, RecursionError, LookupError, ValueError, TypeError, AttributeError):
         # Another release of the parser may shape its tree in another way: the words are still there.
         found = None
     tables, distinct, columns, parsed = found or _looked_through(words)

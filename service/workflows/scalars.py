@@ -151,7 +151,8 @@ def _timestamp(parameter: DeclaredParameter, value: object) -> str:
 def _check_day(year: int, month: int, day: int) -> None:
     if year < 1 or not 1 <= month <= 12:
         raise BadValue(f"names the month {year:04}-{month:02}, which does not exist; give a month from 01 to 12")
-    if not 1 <= day <= (last := monthrange(year, month)[1]):
+    last = monthrange(year, month)[1]
+    if not 1 <= day <= last:
         raise BadValue(f"names a day that does not exist: {year:04}-{month:02} has the days 01 to {last}")
 
 
