@@ -12,14 +12,14 @@ from db.pool import Connection, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
 from events.feed import Feed
 from events.reader import read_after
-from projections import backfills, instances, workflows
+from projections import accounts, backfills, instances, workflows
 from projections.rows import Rows
 
 log = structlog.get_logger()
 
 # The tables are tied by foreign keys, so they are one projection with one checkpoint. Parents come first.
 NAME = "read_models"
-MODULES = (workflows, instances, backfills)
+MODULES = (workflows, accounts, instances, backfills)
 TABLES = tuple(table for module in MODULES for table in module.TABLES)
 HANDLERS = {kind: handler for module in MODULES for kind, handler in module.HANDLERS.items()}
 

@@ -16,6 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from db.pool import Pool
 from events.feed import Feed
 from projections.runner import read_checkpoint
+from service.amc.account_routes import account_routes
+from service.amc.connecting import AccountDesk
+from service.amc.instance_routes import instance_routes
 from service.builder.routes import builder_routes
 from service.commands import Commands
 from service.data_collections.routes import collection_routes
@@ -46,6 +49,7 @@ def create_app(
     store: ResultStore,
     stopping: asyncio.Event,
     health: Callable[[], dict[str, str]],
+    accounts: AccountDesk,
 ) -> Starlette:
     """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
 
@@ -70,6 +74,8 @@ def create_app(
             Endpoint("GET", "/readyz", ready, summary="Is it ready for work", answer=Readiness, public=True),
             *builder_routes(pool, commands),
             *workflow_routes(pool, commands),
+            *instance_routes(pool, commands),
+            *account_routes(pool, commands, accounts),
             *collection_routes(pool),
             *result_routes(pool, store),
             *stream_routes(pool, feed, stopping),

@@ -21,9 +21,10 @@ from db.pool import DatabaseRefused, Pool, open_pool, refuse_unfit_role
 from events.feed import Feed
 from events.writer import AppendWriter
 from projections.runner import Projector
-from service.amc.client import AmcClient
-from service.amc.models import Account
-from service.amc.throttle import Throttle
+from service.amc.connecting import AccountDesk
+from service.amc.connections import OF_DEFAULT, Connections
+from service.amc.keys import SecretKeys
+from service.amc.vault import Vault
 from service.app import create_app
 from service.backfill.admission import Admission
 from service.backfill.broker import Broker, create_broker
@@ -90,6 +91,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             f"REPORT_BUILDER_LEASE_MARGIN is {settings.lease_margin:g} s and must be longer than"
             f" REPORT_BUILDER_AMC_TIMEOUT, {settings.amc_timeout:g} s: a call must not outlast its lease"
         )
+    keys = SecretKeys(settings)
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(database_url(settings))
         pool = await open_pool(url, size=settings.database_pool_size)
@@ -108,6 +110,10 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         _start_role(stack, "feed", feed.run(), failed)
         stack.push_async_callback(writer.close)
 
+        vault = Vault(pool, keys)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        accounts = Connections(pool, writer, session, vault, settings)
+
         projector = Projector(pool, feed)
         if "projector" in roles:
             _start_role(stack, "projector", projector.run(), failed)
@@ -118,7 +124,8 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             await broker.start()
             stack.push_async_callback(broker.close)
             if "worker" in roles:
-                await _start_worker(stack, settings, pool, writer, broker, store)
+                await _start_worker(stack, Tools(pool, writer, broker, accounts, store, settings, set()))
+                _start_role(stack, "accounts", accounts.try_held(), failed)
             if "admission" in roles:
                 _start_role(stack, "admission", Admission(pool, feed, writer, broker, settings).run(), failed)
 
@@ -132,7 +139,10 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
 
         api_url = None
         if "api" in roles:
-            app = create_app(pool, Commands(pool, writer), feed, store, stopping, health)
+            commands = Commands(pool, writer)
+            app = create_app(
+                pool, commands, feed, store, stopping, health, AccountDesk(pool, accounts, vault, settings)
+            )
             api_url = await stack.enter_async_context(
                 serving(app, settings.host, settings.port, grace=settings.shutdown_grace)
             )
@@ -142,30 +152,11 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         yield Program(pool, feed, writer, broker, api_url, failed)
 
 
-async def _start_worker(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    pool: Pool,
-    writer: AppendWriter,
-    broker: Broker,
-    store: ResultStore,
-) -> None:
-    credentials = ("amc_client_id", "amc_client_secret", "amc_refresh_token")
-    if missing := [PREFIX + name.upper() for name in credentials if not getattr(settings, name)]:
-        log.warning("amc_credentials_missing", settings=missing, remedy="Amazon refuses every call without them")
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    account = Account(
-        account_id="default",
-        client_id=settings.amc_client_id,
-        client_secret=settings.amc_client_secret,
-        refresh_token=settings.amc_refresh_token,
-        base_url=settings.amc_base_url,
-        token_url=settings.amc_token_url,
-    )
-    throttle = Throttle(settings.amc_requests_per_second)
-    amc = AmcClient(session, account, timeout=settings.amc_timeout, throttle=throttle)
-    worker = Worker(Tools(pool, writer, broker, amc, store, settings, set()))
-    consumption = await worker.start()
+async def _start_worker(stack: contextlib.AsyncExitStack, tools: Tools) -> None:
+    settings = tools.settings
+    if missing := [PREFIX + name.upper() for name in OF_DEFAULT if not getattr(settings, name)]:
+        log.info("no_default_account", settings=missing, remedy="instances of the account `default` wait for them")
+    consumption = await Worker(tools).start()
     stack.push_async_callback(consumption.stop, settings.shutdown_grace)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 from db.pool import Pool
@@ -45,3 +46,30 @@ def read_cursor(text: str) -> tuple[datetime, UUID]:
         return datetime.fromisoformat(moment).astimezone(UTC), UUID(id)
     except (ValueError, OverflowError):
         raise Refused("bad_request", "cursor is not one that a list has answered") from None
+
+
+def name_cursor(name: str) -> str:
+    """Where a list that is ordered by a text goes on, as text for `?cursor=`."""
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def read_name_cursor(text: str) -> str:
+    """The text of a cursor. Refuses a cursor that no list has answered."""
+    try:
+        name = base64.b64decode(text, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        name = ""
+    if not name or not name.isprintable():
+        raise Refused("bad_request", "cursor is not one that a list has answered")
+    return name
+
+
+def refuse_stale(request: Request, version: int) -> None:
+    """Refuses a write whose `If-Match` names another version than what it changes has."""
+    expected = [tag.strip() for tag in request.headers.get("if-match", "*").split(",")]
+    if "*" not in expected and f'"{version}"' not in expected:
+        raise Refused(
+            "stale",
+            f'it is at version {version}; read it again, then send If-Match: "{version}"',
+            extra={"actual_version": version},
+        )

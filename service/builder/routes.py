@@ -16,11 +16,11 @@ from events.append import Write
 from events.configurations import ParametersStep, ScheduleStep
 from events.envelope import Metadata, NewEvent, Step, new_id, stream_of
 from events.reader import read_stream
-from events.types.instance import InstanceAdded
 from events.types.report import ParametersSet, ReportCreated, Reviewed
 from events.types.workflow import WorkflowCreated
 from events.validation import Problem
 from service import clock
+from service.amc.instances import load_instance
 from service.auth.caller import Caller, caller_of
 from service.builder import decide
 from service.builder.models import CreateReport, Ground, Report, Review, Submit, report_of
@@ -237,13 +237,13 @@ async def _ground(pool: Pool, workflow_id: str, instance_id: str, caller: Caller
     workflow = await _first(pool, stream_of("workflow", workflow_id), caller)
     if not isinstance(workflow, WorkflowCreated):
         problems.append(Problem("/workflow_id", "there is no such workflow; create it with POST /api/workflows"))
-    instance = await _first(pool, stream_of("instance", instance_id), caller)
-    if not isinstance(instance, InstanceAdded):
+    instance = await load_instance(pool, instance_id, caller.team_id)
+    if instance is None:
         problems.append(Problem("/instance_id", "there is no such instance; add it with POST /api/instances"))
     if problems:
         raise Refused("invalid", "the report names what does not exist", problems=problems)
     assert isinstance(workflow, WorkflowCreated)
-    assert isinstance(instance, InstanceAdded)
+    assert instance is not None
     return Ground(workflow, instance)
 
 

@@ -23,15 +23,20 @@ from events.registry import REGISTRY
 from events.types.collection import BackfillStatus
 from projections.backfills import COUNTERS
 from projections.runner import TABLES
+from service.amc.account_routes import ConnectAccount, DisconnectAccount, ReconnectAccount
+from service.amc.instance_routes import AddInstance, ChangeInstance, GrantInstance, RevokeGrant
 from service.app import MAX_BODY, create_app
 from service.backfill.broker import StepMessage, Topology
 from service.builder.models import CreateReport, Review, Submit
 from service.stream.cloudevents import cloud_event
-from service.workflows.routes import AddInstance, CreateWorkflow
+from service.workflows.routes import CreateWorkflow
 from tests.unit.docs.markdown import DOCS, names, rows, sections
 
 CONTRACT = sections(DOCS / "contract.md")
-BODIES = (AddInstance, CreateWorkflow, CreateReport, ParametersStep, Review, Submit)
+BODIES = (
+    AddInstance, ChangeInstance, GrantInstance, RevokeGrant, ConnectAccount, ReconnectAccount, DisconnectAccount,
+    CreateWorkflow, CreateReport, ParametersStep, Review, Submit,
+)  # fmt: skip
 
 
 def in_words(kind: inspect.Type) -> str:
@@ -199,7 +204,7 @@ def test_every_state_is_documented() -> None:
 
 def test_every_route_is_documented_and_no_other() -> None:
     async def routes() -> set[str]:
-        app = create_app(Mock(), Mock(), Mock(), Mock(), asyncio.Event(), dict)
+        app = create_app(Mock(), Mock(), Mock(), Mock(), asyncio.Event(), dict, Mock())
         return {
             f"{method} {route.path}"
             for route in app.routes
