@@ -27,8 +27,7 @@ class AccountConnected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountReconnected(msgspec.Struct, frozen=True, kw_only=True):
-    """Amazon has accepted it again; what was held goes on. Null where nothing but that has changed hands:
-    the credential of `default`."""
+    """Amazon has accepted it again; what was held goes on. Both are as they stand now, and null for `default`."""
 
     client_id: str | None
     credential_id: UUID | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from service.commands import Commands, Decision
 from service.endpoints import Answer, Endpoint, Position, Query, Recorded, path_id, read_query
 from service.http import etag, json_response, name_cursor, read_name_cursor, refuse_stale, wait_position
 from service.problems import Refused
+from service.settings import Settings
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 # They go into headers and forms as they are; and `$` alone would let a line break pass.
@@ -158,8 +159,8 @@ def account_routes(pool: Pool, commands: Commands, desk: AccountDesk) -> list[En
             after,
             query.limit + 1,
         )
-        items = [] if after else [await default_account()]
-        items += [_shown(row) for row in rows[: query.limit]]
+        items = [] if after else [await default_account(pool, desk.settings)]
+        items += [_shown(dict(row)) for row in rows[: query.limit]]
         cursor = name_cursor(rows[query.limit - 1]["account_id"]) if len(rows) > query.limit else None
         return json_response(AccountPage(items=items, next_cursor=cursor))
 
@@ -167,7 +168,7 @@ def account_routes(pool: Pool, commands: Commands, desk: AccountDesk) -> list[En
         await wait_position(pool, read_query(request, ReadAccount).min_position)
         account_id = _account_id(request)
         if account_id == DEFAULT:
-            answer = await default_account()
+            answer = await default_account(pool, desk.settings)
         else:
             row = await pool.fetchrow(
                 "SELECT * FROM amc_account_states WHERE account_id = $1 AND team_id = $2",
@@ -176,19 +177,8 @@ def account_routes(pool: Pool, commands: Commands, desk: AccountDesk) -> list[En
             )
             if row is None:
                 raise Refused("not_found", f"there is no account {account_id!r}")
-            answer = _shown(row)
+            answer = _shown(dict(row))
         return json_response(answer, headers=etag(answer.version))
-
-    async def default_account() -> AccountAnswer:
-        row = await pool.fetchrow("SELECT * FROM amc_account_states WHERE account_id = $1", DEFAULT)
-        settings = desk.settings
-        fields: dict[str, Any] = dict(row) if row else {"account_id": DEFAULT, "name": DEFAULT, "region": None}
-        fields |= {
-            "base_url": settings.amc_base_url,
-            "token_url": settings.amc_token_url,
-            "client_id": settings.amc_client_id,
-        }
-        return _shown({"status": "connected", "cause": None, "error": None, "stream_version": 0} | fields)
 
     async def connect(request: Request) -> Response:
         async def decide(body: ConnectAccount, caller: Caller) -> Decision:
@@ -331,6 +321,24 @@ def account_routes(pool: Pool, commands: Commands, desk: AccountDesk) -> list[En
     ]
 
 
+async def default_account(pool: Pool, settings: Settings) -> AccountAnswer:
+    """The account of the settings, whether or not anything has happened to it."""
+    row = await pool.fetchrow("SELECT * FROM amc_account_states WHERE account_id = $1", DEFAULT)
+    of_settings = {
+        "base_url": settings.amc_base_url,
+        "token_url": settings.amc_token_url,
+        "client_id": settings.amc_client_id,
+    }
+    nothing_yet = {"account_id": DEFAULT, "name": DEFAULT, "region": None, "status": "connected", "stream_version": 0}
+    return _shown((dict(row) if row else nothing_yet) | of_settings)
+
+
+async def account_answers(pool: Pool, settings: Settings) -> list[AccountAnswer]:
+    """Every account of every team, `default` first."""
+    rows = await pool.fetch("SELECT * FROM amc_account_states WHERE account_id <> $1 ORDER BY account_id", DEFAULT)
+    return [await default_account(pool, settings), *(_shown(dict(row)) for row in rows)]
+
+
 def _account_id(request: Request) -> str:
     text: str = request.path_params["account_id"]
     return text if text == DEFAULT else str(path_id(request, "account_id", "account"))
@@ -341,16 +349,20 @@ def _decision(write: Write, version: int, status: Status, code: int) -> Decision
     return Decision((write,), AccountChangedAnswer(account_id=account_id, status=status, version=version + 1), code)
 
 
-def _shown(row: Any) -> AccountAnswer:
-    fields = dict(row)
-    held = fields["status"] != "connected"
+def _shown(row: Mapping[str, Any]) -> AccountAnswer:
+    held = None
+    if row["status"] != "connected":
+        held = hold_of(row["account_id"], row["status"], row["cause"], row["status_since"])
     return AccountAnswer(
-        **{name: fields[name] for name in ("account_id", "name", "region", "base_url", "token_url", "client_id")},
-        status=fields["status"],
-        held_by=hold_of(fields["account_id"], fields["status"], fields["cause"], fields["status_since"])
-        if held
-        else None,
-        error=fields["error"],
-        version=fields["stream_version"],
-        created_at=fields.get("created_at"),
+        account_id=row["account_id"],
+        name=row["name"],
+        region=row["region"],
+        base_url=row["base_url"],
+        token_url=row["token_url"],
+        client_id=row["client_id"],
+        status=row["status"],
+        held_by=held,
+        error=row.get("error"),
+        version=row["stream_version"],
+        created_at=row.get("created_at"),
     )

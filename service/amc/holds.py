@@ -20,12 +20,11 @@ class _Held(msgspec.Struct):
 def held_account(instance_id: str) -> str:
     """The SQL expression of the JSON that `hold_in` reads, for the instance that the column names; null where
     its account may be used."""
-    return (
-        "(SELECT json_build_object('account_id', held.account_id, 'status', held.status, 'cause', held.cause,"
-        "   'since', held.status_since)"
-        "    FROM amc_instances run_on JOIN amc_account_states held ON held.account_id = run_on.account_id"
-        f"  WHERE run_on.instance_id = {instance_id} AND held.status <> 'connected')"
-    )
+    return f"""
+(SELECT json_build_object('account_id', held.account_id, 'status', held.status, 'cause', held.cause,
+                          'since', held.status_since)
+   FROM amc_instances run_on JOIN amc_account_states held ON held.account_id = run_on.account_id
+  WHERE run_on.instance_id = {instance_id} AND held.status <> 'connected')"""  # noqa: S608
 
 
 def hold_in(column: str | None) -> Hold | None:
