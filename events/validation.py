@@ -3,6 +3,7 @@
 msgspec stops at the first error; a person who fills in a form wants all of them. This walks the same type
 information that msgspec checks by, so a struct stays the only description of its fields. `null` means
 absent. A struct adds rules across fields with `rules`; text adds its own with `Meta(extra={"check": …})`.
+No message repeats the value of a field that is marked `Meta(extra={"secret": True})`.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ def _read(kind: inspect.Type, value: Any, at: str, found: list[Problem]) -> Any:
         return _refuse(found, at, UNWRITABLE_TEXT)
     result = _read_scalar(kind, value)
     if result is INVALID:
-        return _refuse(found, at, f"must be {extra.get('expected') or expected(kind)}, not {shown(value)}")
+        given = "what was given" if extra.get("secret") else shown(value)
+        return _refuse(found, at, f"must be {extra.get('expected') or expected(kind)}, not {given}")
     message = extra["check"](result) if "check" in extra else None
     return _refuse(found, at, message) if message else result
 

@@ -221,6 +221,10 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             segment.status = "waiting"
             segment.error = data.error
             segment.retry_at = data.retry_at
+        case segments.Released():
+            segment.status = "pending"
+            segment.attempts = data.attempt - 1
+            segment.dispatched_at = None
         case segments.Failed():
             segment.status = "failed"
             segment.error = data.error

@@ -85,6 +85,10 @@ class Rows:
         self._mark(table, key, row)
         return row  # type: ignore[return-value]
 
+    def find(self, table: Table[Row], key: Any) -> Row | None:
+        """The row, to be changed in place; None where no event has made it."""
+        return self.change(table, key) if (table.name, key) in self._rows else None
+
     def _mark(self, table: Table[Any], key: Any, row: msgspec.Struct) -> None:
         self._changed.setdefault(table.name, (table, {}))[1][key] = row
 

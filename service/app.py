@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,6 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from db.pool import Pool
 from events.feed import Feed
 from projections.runner import read_checkpoint
+from service.amc.account_routes import account_routes
+from service.amc.connecting import AccountDesk
+from service.amc.instance_routes import instance_routes
 from service.builder.collections import collection_creation
 from service.builder.routes import builder_routes
 from service.clock import Clock
@@ -59,29 +63,36 @@ class ClockAnswer(Answer, frozen=True, kw_only=True):
     settable: bool
 
 
-def create_app(
-    pool: Pool,
-    commands: Commands,
-    teams: Teams,
-    feed: Feed,
-    store: ResultStore,
-    stopping: asyncio.Event,
-    health: Callable[[], dict[str, str]],
-    clock: Clock,
-) -> Starlette:
-    """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What `bootstrap` has made for the routes. `health` answers what is wrong, by part; live streams end when
+    `stopping` is set."""
+
+    pool: Pool
+    commands: Commands
+    teams: Teams
+    feed: Feed
+    store: ResultStore
+    clock: Clock
+    accounts: AccountDesk
+    stopping: asyncio.Event
+    health: Callable[[], dict[str, str]]
+
+
+def create_app(parts: Parts) -> Starlette:
+    """All routes over the parts."""
+    pool, commands, teams, clock = parts.pool, parts.commands, parts.teams, parts.clock
 
     async def alive(request: Request) -> Response:
         return json_response(Liveness())
 
     async def ready(request: Request) -> Response:
-        problems = health()
+        problems = parts.health()
         try:
-            behind = feed.head - await read_checkpoint(pool)
+            behind = parts.feed.head - await read_checkpoint(pool)
         except Exception as error:
             problems["database"] = type(error).__name__
             behind = None
-        if stopping.is_set():
+        if parts.stopping.is_set():
             problems["process"] = "shutting down"
         body = {"status": "unready" if problems else "ready", "problems": problems, "projection_behind": behind}
         return json_response(body, 503 if problems else 200)
@@ -103,11 +114,13 @@ def create_app(
         Endpoint("GET", "/api/clock", show_clock, summary="What time it is", answer=ClockAnswer, public=True),
         *builder_routes(pool, commands, teams, clock),
         *workflow_routes(pool, commands, clock),
+        *instance_routes(pool, commands),
+        *account_routes(pool, commands, parts.accounts),
         *collection_routes(pool),
         collection_creation(pool, commands, teams, clock),
-        *result_routes(pool, store),
-        *schedule_routes(pool, commands, teams, store, clock),
-        *stream_routes(pool, feed, stopping),
+        *result_routes(pool, parts.store),
+        *schedule_routes(pool, commands, teams, parts.store, clock),
+        *stream_routes(pool, parts.feed, parts.stopping),
     ]
     return Starlette(
         routes=[*endpoints, *contract_routes(endpoints, anonymous=True)],

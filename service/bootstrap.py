@@ -21,10 +21,11 @@ from db.pool import DatabaseRefused, Pool, open_pool, refuse_unfit_role
 from events.feed import Feed
 from events.writer import AppendWriter
 from projections.runner import Projector
-from service.amc.client import AmcClient
-from service.amc.models import Account
-from service.amc.throttle import Throttle
-from service.app import create_app
+from service.amc.connecting import AccountDesk
+from service.amc.connections import OF_DEFAULT, Connections
+from service.amc.keys import SecretKeys
+from service.amc.vault import Vault
+from service.app import Parts, create_app
 from service.backfill.admission import Admission
 from service.backfill.broker import Broker, create_broker
 from service.backfill.turn import Tools
@@ -94,6 +95,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             f"REPORT_BUILDER_LEASE_MARGIN is {settings.lease_margin:g} s and must be longer than"
             f" REPORT_BUILDER_AMC_TIMEOUT, {settings.amc_timeout:g} s: a call must not outlast its lease"
         )
+    keys = SecretKeys(settings)
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(database_url(settings))
         pool = await open_pool(url, size=settings.database_pool_size)
@@ -117,6 +119,9 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             clock = SettableClock(pool)
             await clock.refresh()
             _start_role(stack, "clock", clock.run(), failed)
+        vault = Vault(pool, keys)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        accounts = Connections(pool, writer, session, vault, settings)
 
         projector = Projector(pool, feed)
         if "projector" in roles:
@@ -128,7 +133,8 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             await broker.start()
             stack.push_async_callback(broker.close)
             if "worker" in roles:
-                await _start_worker(stack, settings, pool, writer, broker, store)
+                await _start_worker(stack, Tools(pool, writer, broker, accounts, store, settings, set()))
+                _start_role(stack, "accounts", accounts.try_held(), failed)
             if "admission" in roles:
                 _start_role(stack, "admission", Admission(pool, feed, writer, broker, settings).run(), failed)
 
@@ -146,7 +152,19 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         api_url = None
         if "api" in roles:
             teams = Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules))
-            app = create_app(pool, Commands(pool, writer), teams, feed, store, stopping, health, clock)
+            app = create_app(
+                Parts(
+                    pool=pool,
+                    commands=Commands(pool, writer),
+                    teams=teams,
+                    feed=feed,
+                    store=store,
+                    clock=clock,
+                    accounts=AccountDesk(pool, accounts, vault, settings),
+                    stopping=stopping,
+                    health=health,
+                )
+            )
             api_url = await stack.enter_async_context(
                 serving(app, settings.host, settings.port, grace=settings.shutdown_grace)
             )
@@ -156,30 +174,11 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         yield Program(pool, feed, writer, broker, clock, api_url, failed)
 
 
-async def _start_worker(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    pool: Pool,
-    writer: AppendWriter,
-    broker: Broker,
-    store: ResultStore,
-) -> None:
-    credentials = ("amc_client_id", "amc_client_secret", "amc_refresh_token")
-    if missing := [PREFIX + name.upper() for name in credentials if not getattr(settings, name)]:
-        log.warning("amc_credentials_missing", settings=missing, remedy="Amazon refuses every call without them")
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    account = Account(
-        account_id="default",
-        client_id=settings.amc_client_id,
-        client_secret=settings.amc_client_secret,
-        refresh_token=settings.amc_refresh_token,
-        base_url=settings.amc_base_url,
-        token_url=settings.amc_token_url,
-    )
-    throttle = Throttle(settings.amc_requests_per_second)
-    amc = AmcClient(session, account, timeout=settings.amc_timeout, throttle=throttle)
-    worker = Worker(Tools(pool, writer, broker, amc, store, settings, set()))
-    consumption = await worker.start()
+async def _start_worker(stack: contextlib.AsyncExitStack, tools: Tools) -> None:
+    settings = tools.settings
+    if missing := [PREFIX + name.upper() for name in OF_DEFAULT if not getattr(settings, name)]:
+        log.info("no_default_account", settings=missing, remedy="instances of the account `default` wait for them")
+    consumption = await Worker(tools).start()
     stack.push_async_callback(consumption.stop, settings.shutdown_grace)
 
 

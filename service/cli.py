@@ -17,6 +17,7 @@ from db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
 from db.migrations import MigrationError, migrate_down, migrate_up, migration_status
 from db.pool import DatabaseRefused
 from projections.rebuild import rebuild as rebuild_projections
+from service.amc.command_line import accounts
 from service.amc.sandbox.faults import Faults
 from service.amc.sandbox.options import SandboxOptions, TableFile
 from service.amc.sandbox.server import serve as serve_sandbox
@@ -59,6 +60,9 @@ def cli() -> None:
 
     Settings are environment variables REPORT_BUILDER_*, listed in docs/settings.md.
     """
+
+
+cli.add_command(accounts)
 
 
 @cli.command()

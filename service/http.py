@@ -65,3 +65,19 @@ def read_cursor(text: str) -> tuple[datetime, UUID]:
         return datetime.fromisoformat(moment).astimezone(UTC), UUID(id)
     except (ValueError, OverflowError):
         raise Refused("bad_request", "cursor is not one that a list has answered") from None
+
+
+def name_cursor(name: str) -> str:
+    """Where a list that is ordered by a text goes on, as text for `?cursor=`."""
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def read_name_cursor(text: str) -> str:
+    """The text of a cursor. Refuses a cursor that no list has answered."""
+    try:
+        name = base64.b64decode(text, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        name = ""
+    if not name or not name.isprintable():
+        raise Refused("bad_request", "cursor is not one that a list has answered")
+    return name

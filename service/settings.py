@@ -51,6 +51,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_concurrency: Count = 16
     """Deliveries that one worker process works on at once."""
 
+    # Accounts
+    secret_key: str = ""
+    """Encrypts the secrets of accounts: keys of 32 bytes in base64, separated by commas, the newest first."""
+
     # HTTP
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
@@ -99,7 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return [("data_dir", str(self.data_dir)), ("host", self.host), ("port", self.port)]
 
 
-SECRET = ("url", "secret", "token")
+SECRET = ("url", "secret", "token", "key")
 """Ends of the names whose values no message may repeat; addresses may hold a password."""
 
 

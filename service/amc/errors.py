@@ -6,7 +6,7 @@
 | connection could not be made | transient | no |
 | 5xx, broken connection, time-out | transient | yes |
 | 400, 403, 404, 422, other definite refusals | permanent | no |
-| 401 that stays after a refresh, `invalid_grant` | transient (a person connects again), `account_revoked` | no |
+| 401 that stays after a refresh, `invalid_grant` | transient, `account_revoked`: work waits for a person | no |
 | anything else | unknown | yes |
 """
 

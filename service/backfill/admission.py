@@ -71,7 +71,7 @@ class Admission:
                     pass
                 await self.finish()
                 if loop.time() >= housekeep_at:
-                    await self._pool.execute("SELECT forget_idempotency_keys()")
+                    await self._pool.execute("SELECT forget_idempotency_keys(), forget_credentials()")
                     housekeep_at = loop.time() + HOUSEKEEPING_INTERVAL
             except UNREACHABLE as error:
                 end_if_cancelled(error)

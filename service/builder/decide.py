@@ -233,7 +233,7 @@ def digest_of(parameters: ParametersSet, step: ScheduleStep, ground: Ground, as_
             step,
             ground.workflow.sql_query,
             ground.workflow.parameters,
-            [instance.advertiser_id, instance.marketplace_id, instance.time_zone],
+            [instance.account_id, instance.advertiser_id, instance.marketplace_id, instance.time_zone],
             as_of,
         ]
     )

@@ -11,9 +11,9 @@ from db.pool import Pool
 from events.configurations import ScheduleStep
 from events.envelope import stream_of
 from events.reader import read_stream
-from events.types.instance import InstanceAdded
 from events.types.report import ParametersSet
 from events.validation import Problem
+from service.amc.instances import load_instance
 from service.auth.caller import Caller
 from service.builder.history import segment_history
 from service.builder.models import Ground, Report, report_of
@@ -45,13 +45,13 @@ async def load_ground(pool: Pool, workflow_id: str, instance_id: str, caller: Ca
         problems.append(Problem(f"{at}/workflow_id", "there is no such workflow; create it with POST /api/workflows"))
     elif workflow.archived:
         problems.append(Problem(f"{at}/workflow_id", "the workflow is archived; unarchive it, or take another"))
-    instance = await _first(pool, stream_of("instance", instance_id), caller)
-    if not isinstance(instance, InstanceAdded):
+    instance = await load_instance(pool, instance_id, caller.team_id)
+    if instance is None:
         problems.append(Problem(f"{at}/instance_id", "there is no such instance; add it with POST /api/instances"))
     if problems:
         raise Refused("invalid", "the report names what cannot be used", problems=problems)
     assert workflow is not None
-    assert isinstance(instance, InstanceAdded)
+    assert instance is not None
     return Ground(workflow.content, instance)
 
 
@@ -86,8 +86,3 @@ def read_as_of(given: date | None, zone: str, clock: Clock) -> date:
         problem = Problem("/as_of", f"is later than {day}, which is today in {zone}; give that or leave it out")
         raise Refused("invalid", "as_of has not come yet", problems=[problem])
     return given
-
-
-async def _first(pool: Pool, stream: str, caller: Caller) -> object:
-    events = await read_stream(pool, stream)
-    return events[0].data if events and events[0].team_id == caller.team_id else None

@@ -34,6 +34,7 @@ def content_key(
     """
     values = {declared.name: declared.default for declared in workflow.parameters if declared.default is not None}
     decides = [
+        instance.account_id,
         instance_id,
         instance.advertiser_id,
         instance.marketplace_id,

@@ -1,20 +1,14 @@
-"""`/api/workflows` with their versions, and `/api/instances`."""
+"""`/api/workflows`, with their versions."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
 import msgspec
-from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
 from db.pool import Pool
 from events.append import Write
-from events.configurations import ZoneName
 from events.envelope import NewEvent, new_id, stream_of
-from events.reader import read_stream
-from events.types.instance import InstanceAdded
 from events.types.workflow import (
     WorkflowArchived,
     WorkflowChanged,
@@ -22,12 +16,12 @@ from events.types.workflow import (
     WorkflowCreated,
     WorkflowUnarchived,
 )
-from events.validation import Body
+from service.amc.instances import load_instance
 from service.auth.caller import Caller, caller_of
 from service.clock import Clock
 from service.commands import Commands, Decision
 from service.data_collections.lookback import RETENTION_DAYS
-from service.endpoints import Answer, Endpoint, Position, Query, Recorded, path_id, read_query
+from service.endpoints import Endpoint, path_id, read_query
 from service.http import cursor_of, etag, json_response, read_cursor, refuse_stale, wait_position
 from service.problems import Refused
 from service.workflows.models import (
@@ -39,7 +33,6 @@ from service.workflows.models import (
     ListVersions,
     ListWorkflows,
     LookbackConstraints,
-    Name,
     ReadVersion,
     VersionPage,
     WorkflowDetail,
@@ -52,55 +45,6 @@ from service.workflows.models import (
 from service.workflows.presets import DATA_DELAY_DAYS, lookback_limits, presets
 from service.workflows.state import Workflow, load_workflow
 
-AMC_ID = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=100,
-        # It becomes part of AMC's addresses, so it is never `..`; and `$` alone would let a line break pass.
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)",
-        extra={"expected": "AMC's id: letters, digits, dots, hyphens, underscores, a letter or digit first"},
-    ),
-]
-
-
-class AddInstance(Body, frozen=True, kw_only=True):
-    """An AMC instance, as Amazon names it, and this service's limits towards it."""
-
-    instance_id: AMC_ID
-    name: Name
-    advertiser_id: AMC_ID
-    marketplace_id: AMC_ID
-    time_zone: ZoneName
-    max_concurrent: Annotated[int, Meta(ge=1, le=1000)] = 10
-    retention_days: Annotated[int, Meta(ge=1, le=3650)] = 425
-
-
-class InstanceAddedAnswer(Recorded, frozen=True, kw_only=True):
-    instance_id: str
-
-
-class InstanceAnswer(Answer, frozen=True, kw_only=True):
-    """An AMC instance, and this service's limits towards it."""
-
-    instance_id: str
-    name: str
-    advertiser_id: str
-    marketplace_id: str
-    time_zone: str
-    max_concurrent: int
-    retention_days: int
-
-
-class InstancePage(Answer, frozen=True, kw_only=True):
-    items: list[InstanceAnswer]
-
-
-class ReadAll(Query, frozen=True, kw_only=True):
-    """A list that may wait for the read models to have applied `min_position`."""
-
-    min_position: Position = 0
-
 
 def workflow_routes(pool: Pool, commands: Commands, clock: Clock) -> list[Endpoint]:
     """The routes over the log that `commands` appends to and the read models behind `pool`."""
@@ -110,7 +54,7 @@ def workflow_routes(pool: Pool, commands: Commands, clock: Clock) -> list[Endpoi
             workflow_id = str(new_id())
             data = WorkflowCreated(body.name, body.sql_query, body.declared)
             answer = WorkflowRecorded(workflow_id=workflow_id, version=1, warnings=warnings_of(data))
-            return Decision((_write("workflow", workflow_id, data, caller),), answer, 201)
+            return Decision((_write(workflow_id, data, caller),), answer, 201)
 
         return await commands.run(request, CreateWorkflow, decide)
 
@@ -143,17 +87,6 @@ def workflow_routes(pool: Pool, commands: Commands, clock: Clock) -> list[Endpoi
             return _recorded(state, WorkflowUnarchived(), caller)
 
         return await commands.run(request, Archive, decide)
-
-    async def add_instance(request: Request) -> Response:
-        async def decide(body: AddInstance, caller: Caller) -> Decision:
-            values = msgspec.structs.asdict(body)
-            instance_id = values.pop("instance_id")
-            if await read_stream(pool, stream_of("instance", instance_id)):
-                raise Refused("already_exists", f"the instance {instance_id} has been added before")
-            write = _write("instance", instance_id, InstanceAdded(**values), caller)
-            return Decision((write,), InstanceAddedAnswer(instance_id=instance_id), 201)
-
-        return await commands.run(request, AddInstance, decide)
 
     async def list_workflows(request: Request) -> Response:
         query = read_query(request, ListWorkflows)
@@ -194,7 +127,11 @@ def workflow_routes(pool: Pool, commands: Commands, clock: Clock) -> list[Endpoi
         query = read_query(request, ForInstance)
         caller = caller_of(request)
         state = await _load(pool, request, caller)
-        instance = await _instance(pool, query.instance_id, caller) if query.instance_id is not None else None
+        instance = None
+        if query.instance_id is not None:
+            instance = await load_instance(pool, query.instance_id, caller.team_id)
+            if instance is None:
+                raise Refused("not_found", f"there is no instance {query.instance_id}")
         zone = query.timezone or (instance.time_zone if instance else "UTC")
         retention = instance.retention_days if instance else RETENTION_DAYS
         as_of = clock.today(zone)
@@ -214,15 +151,6 @@ def workflow_routes(pool: Pool, commands: Commands, clock: Clock) -> list[Endpoi
                 lookback=lookback,
             )
         )
-
-    async def list_instances(request: Request) -> Response:
-        await wait_position(pool, read_query(request, ReadAll).min_position)
-        rows = await pool.fetch(
-            "SELECT instance_id, name, advertiser_id, marketplace_id, time_zone, max_concurrent, retention_days"
-            "  FROM amc_instances WHERE team_id = $1 ORDER BY instance_id",
-            caller_of(request).team_id,
-        )
-        return json_response({"items": [dict(row) for row in rows]})
 
     one = "/api/workflows/{workflow_id}"
     return [
@@ -302,26 +230,6 @@ def workflow_routes(pool: Pool, commands: Commands, clock: Clock) -> list[Endpoi
             scope="reports:write",
             refusals=("not_found", "stale", "version_conflict", "not_archived"),
         ),
-        Endpoint(
-            "POST",
-            "/api/instances",
-            add_instance,
-            summary="Add an AMC instance",
-            body=AddInstance,
-            answer=InstanceAddedAnswer,
-            status=201,
-            scope="admin",
-            refusals=("already_exists",),
-        ),
-        Endpoint(
-            "GET",
-            "/api/instances",
-            list_instances,
-            summary="List the team's AMC instances",
-            query=ReadAll,
-            answer=InstancePage,
-            refusals=("projection_behind",),
-        ),
     ]
 
 
@@ -335,15 +243,6 @@ async def _load(pool: Pool, request: Request, caller: Caller, version: int | Non
     return state
 
 
-async def _instance(pool: Pool, instance_id: str, caller: Caller) -> InstanceAdded:
-    events = await read_stream(pool, stream_of("instance", instance_id))
-    if not events or events[0].team_id != caller.team_id:
-        raise Refused("not_found", f"there is no instance {instance_id}")
-    added = events[0].data
-    assert isinstance(added, InstanceAdded)
-    return added
-
-
 def _recorded(state: Workflow, data: msgspec.Struct, caller: Caller) -> Decision:
     """One more event, appended at the version that was read."""
     event = NewEvent(data=data, team_id=caller.team_id, user_id=caller.user_id, workflow_id=state.workflow_id)
@@ -354,7 +253,6 @@ def _recorded(state: Workflow, data: msgspec.Struct, caller: Caller) -> Decision
     )
 
 
-def _write(category: Any, entity_id: str, data: msgspec.Struct, caller: Caller) -> Write:
-    workflow_id = entity_id if category == "workflow" else None
+def _write(workflow_id: str, data: msgspec.Struct, caller: Caller) -> Write:
     event = NewEvent(data=data, team_id=caller.team_id, user_id=caller.user_id, workflow_id=workflow_id)
-    return Write(stream_of(category, entity_id), "none", (event,))
+    return Write(stream_of("workflow", workflow_id), "none", (event,))

@@ -14,14 +14,13 @@ from schemathesis import Case, CheckContext, HookContext, Response
 
 from events.validation import Body, Invalid, decode
 from service.app import create_app
-from service.clock import Clock
 from service.endpoints import Endpoint
 
 ZONES = ("America/New_York", "Australia/Lord_Howe", "UTC")
 
 
 async def _endpoints() -> dict[tuple[str, str], Endpoint]:
-    routes = create_app(Mock(), Mock(), Mock(), Mock(), Mock(), asyncio.Event(), dict, Clock()).routes
+    routes = create_app(Mock()).routes
     return {(route.method, route.path_format): route for route in routes if isinstance(route, Endpoint)}
 
 

@@ -103,6 +103,8 @@ async def owner(recorded: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
         "UPDATE schema_objects SET digest = ''",
         "CREATE OR REPLACE VIEW report_builder_activity AS SELECT 1",
         "TRUNCATE report_data_weeks",
+        "DELETE FROM instance_days",
+        "TRUNCATE amc_accounts",
         "ALTER TABLE report_data_weeks DROP CONSTRAINT report_data_weeks_attempts_check",
     ],
 )

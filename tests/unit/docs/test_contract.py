@@ -23,17 +23,20 @@ from events.registry import REGISTRY
 from events.types.collection import BackfillStatus
 from projections.backfills import COUNTERS
 from projections.runner import TABLES
+from service.amc.account_routes import ConnectAccount, DisconnectAccount, ReconnectAccount
+from service.amc.instance_routes import AddInstance, ChangeInstance, GrantInstance, RevokeGrant
 from service.app import MAX_BODY, create_app
 from service.backfill.broker import StepMessage, Topology
 from service.builder.models import CreateReport, Review, Submit
-from service.clock import Clock
 from service.stream.cloudevents import cloud_event
 from service.workflows.models import Archive, ChangeWorkflow, CreateWorkflow
-from service.workflows.routes import AddInstance
 from tests.unit.docs.markdown import DOCS, names, rows, sections
 
 CONTRACT = sections(DOCS / "contract.md")
-BODIES = (AddInstance, Archive, ChangeWorkflow, CreateWorkflow, CreateReport, ParametersStep, Review, Submit)
+BODIES = (
+    AddInstance, ChangeInstance, GrantInstance, RevokeGrant, ConnectAccount, ReconnectAccount, DisconnectAccount,
+    Archive, ChangeWorkflow, CreateWorkflow, CreateReport, ParametersStep, Review, Submit,
+)  # fmt: skip
 
 
 def in_words(kind: inspect.Type) -> str:
@@ -201,7 +204,7 @@ def test_every_state_is_documented() -> None:
 
 def test_every_route_is_documented_and_no_other() -> None:
     async def routes() -> set[str]:
-        app = create_app(Mock(), Mock(), Mock(), Mock(), Mock(), asyncio.Event(), dict, Clock())
+        app = create_app(Mock())
         return {
             f"{method} {route.path}"
             for route in app.routes
