@@ -27,7 +27,9 @@ UNREACHABLE = (*DATABASE_AWAY, LogUnavailable)
 
 CATALOGUE: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request cannot be read"),
-    "cross_origin": (403, "A page of another site may not write here"),
+    "unauthenticated": (401, "Nobody is signed in"),
+    "cross_origin": (403, "A page of another site may not do this"),
+    "csrf_token_wrong": (403, "The page did not show the session's token"),
     "forbidden": (403, "The caller may not do this"),
     "not_found": (404, "There is nothing here"),
     "method_not_allowed": (405, "The address does not take this method"),
@@ -39,10 +41,12 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "half_known": (409, "The request was changed since it was first sent"),
     "stale": (412, "It has another version than If-Match names"),
     "body_too_large": (413, "The body is too large"),
+    "unknown_host": (421, "The service is not known by this name"),
     "invalid": (422, "Some fields do not fit"),
     "idempotency_key_reused": (422, "The idempotency key came before with another content"),
     "internal": (500, "The service failed"),
     "result_missing": (500, "A stored result is not where it was put"),
+    "issuer_unavailable": (503, "The issuer of credentials does not answer"),
     "overloaded": (503, "Too many requests wait to be recorded"),
     "database_unavailable": (503, "The database does not answer"),
     "projection_behind": (503, "The read models have not come so far yet"),
