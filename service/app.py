@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from db.pool import Pool
 from events.feed import Feed
 from projections.runner import read_checkpoint
+from service.auth.door import Door
+from service.auth.routes import auth_routes
 from service.builder.routes import builder_routes
 from service.commands import Commands
 from service.data_collections.routes import collection_routes
@@ -46,6 +48,7 @@ def create_app(
     store: ResultStore,
     stopping: asyncio.Event,
     health: Callable[[], dict[str, str]],
+    door: Door,
 ) -> Starlette:
     """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
 
@@ -64,19 +67,22 @@ def create_app(
         body = {"status": "unready" if problems else "ready", "problems": problems, "projection_behind": behind}
         return json_response(body, 503 if problems else 200)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=dict[str, str], public=True),
             Endpoint("GET", "/readyz", ready, summary="Is it ready for work", answer=Readiness, public=True),
+            *auth_routes(door),
             *builder_routes(pool, commands),
             *workflow_routes(pool, commands),
             *collection_routes(pool),
             *result_routes(pool, store),
-            *stream_routes(pool, feed, stopping),
+            *stream_routes(pool, feed, stopping, door.lapsed),
         ],
         middleware=[Middleware(LimitBody)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
+    app.state.door = door
+    return app
 
 
 class LimitBody:

@@ -25,6 +25,9 @@ from service.amc.client import AmcClient
 from service.amc.models import Account
 from service.amc.throttle import Throttle
 from service.app import create_app
+from service.auth.door import Door, open_door
+from service.auth.edge import Edge
+from service.auth.safety import refuse_unsafe
 from service.backfill.admission import Admission
 from service.backfill.broker import Broker, create_broker
 from service.backfill.turn import Tools
@@ -41,14 +44,15 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class Program(msgspec.Struct, frozen=True):
-    """What runs, for whoever started it. `api_url` is null without the role; `failed` is set, with its
-    reason, when a role ends by itself."""
+    """What runs, for whoever started it. `api_url` is null without the role; `sign_in_url` signs in whoever
+    opens it first, null where that must not be; `failed` is set, with its reason, when a role ends by itself."""
 
     pool: Pool
     feed: Feed
     writer: AppendWriter
     broker: Broker | None
     api_url: str | None
+    sign_in_url: str | None
     failed: asyncio.Future[None]
 
 
@@ -90,6 +94,8 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             f"REPORT_BUILDER_LEASE_MARGIN is {settings.lease_margin:g} s and must be longer than"
             f" REPORT_BUILDER_AMC_TIMEOUT, {settings.amc_timeout:g} s: a call must not outlast its lease"
         )
+    if "api" in roles:
+        refuse_unsafe(settings)
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(database_url(settings))
         pool = await open_pool(url, size=settings.database_pool_size)
@@ -122,24 +128,31 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             if "admission" in roles:
                 _start_role(stack, "admission", Admission(pool, feed, writer, broker, settings).run(), failed)
 
+        door: Door | None = None
+
         def health() -> dict[str, str]:
             problems = {}
             if projector.stopped_by:
                 problems["projector"] = projector.stopped_by
             if broker is not None and not broker.healthy:
                 problems["broker"] = "not connected"
+            if door is not None and (problem := door.problem()):
+                problems["door"] = problem
             return problems
 
-        api_url = None
+        api_url = sign_in_url = None
         if "api" in roles:
-            app = create_app(pool, Commands(pool, writer), feed, store, stopping, health)
+            door = await open_door(settings, pool, await stack.enter_async_context(aiohttp.ClientSession()))
+            _start_role(stack, "door", door.run(), failed)
+            app = Edge(create_app(pool, Commands(pool, writer), feed, store, stopping, health, door), door.site)
             api_url = await stack.enter_async_context(
                 serving(app, settings.host, settings.port, grace=settings.shutdown_grace)
             )
+            sign_in_url = door.link(api_url)
         # First of all at the end: live streams finish, and readiness says so.
         stack.callback(stopping.set)
         log.info("started", roles=sorted(roles), api_url=api_url)
-        yield Program(pool, feed, writer, broker, api_url, failed)
+        yield Program(pool, feed, writer, broker, api_url, sign_in_url, failed)
 
 
 async def _start_worker(

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from events.validation import Body, Invalid, decode
-from service.auth.caller import Scope, caller_of
+from service.auth.caller import Scope
 from service.problems import Refused
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -69,7 +69,8 @@ class Endpoint(Route):
     ) -> None:
         async def guarded(request: Request) -> Response:
             if not public:
-                caller_of(request).require(scope)
+                caller = await request.app.state.door.admit(request)
+                caller.require(scope)
             return await handler(request)
 
         guarded.__name__ = handler.__name__

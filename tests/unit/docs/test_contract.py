@@ -199,7 +199,7 @@ def test_every_state_is_documented() -> None:
 
 def test_every_route_is_documented_and_no_other() -> None:
     async def routes() -> set[str]:
-        app = create_app(Mock(), Mock(), Mock(), Mock(), asyncio.Event(), dict)
+        app = create_app(Mock(), Mock(), Mock(), Mock(), asyncio.Event(), dict, Mock())
         return {
             f"{method} {route.path}"
             for route in app.routes
