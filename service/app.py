@@ -21,6 +21,8 @@ from projections.runner import read_checkpoint
 from service.amc.account_routes import account_routes
 from service.amc.connecting import AccountDesk
 from service.amc.instance_routes import instance_routes
+from service.auth.door import Door
+from service.auth.routes import auth_routes
 from service.builder.collections import collection_creation
 from service.builder.routes import builder_routes
 from service.clock import Clock
@@ -74,6 +76,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     store: ResultStore
     clock: Clock
     accounts: AccountDesk
+    door: Door
     stopping: asyncio.Event
     health: Callable[[], dict[str, str]]
 
@@ -112,6 +115,7 @@ def create_app(parts: Parts) -> Starlette:
             public=True,
         ),
         Endpoint("GET", "/api/clock", show_clock, summary="What time it is", answer=ClockAnswer, public=True),
+        *auth_routes(parts.door),
         *builder_routes(pool, commands, teams, clock),
         *workflow_routes(pool, commands, clock),
         *instance_routes(pool, commands),
@@ -120,13 +124,15 @@ def create_app(parts: Parts) -> Starlette:
         collection_creation(pool, commands, teams, clock),
         *result_routes(pool, parts.store),
         *schedule_routes(pool, commands, teams, parts.store, clock),
-        *stream_routes(pool, parts.feed, parts.stopping),
+        *stream_routes(pool, parts.feed, parts.stopping, parts.door.lapsed),
     ]
-    return Starlette(
+    app = Starlette(
         routes=[*endpoints, *contract_routes(endpoints, anonymous=True)],
         middleware=[Middleware(LimitBody)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
+    app.state.door = parts.door
+    return app
 
 
 class LimitBody:

@@ -26,6 +26,9 @@ from service.amc.connections import OF_DEFAULT, Connections
 from service.amc.keys import SecretKeys
 from service.amc.vault import Vault
 from service.app import Parts, create_app
+from service.auth.door import Door, open_door
+from service.auth.edge import Edge
+from service.auth.safety import refuse_unsafe
 from service.backfill.admission import Admission
 from service.backfill.broker import Broker, create_broker
 from service.backfill.turn import Tools
@@ -45,8 +48,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class Program(msgspec.Struct, frozen=True):
-    """What runs, for whoever started it. `api_url` is null without the role; `failed` is set, with its
-    reason, when a role ends by itself."""
+    """What runs, for whoever started it. `api_url` is null without the role; `sign_in_url` signs in whoever
+    opens it first, null where that must not be; `failed` is set, with its reason, when a role ends by itself."""
 
     pool: Pool
     feed: Feed
@@ -54,6 +57,7 @@ class Program(msgspec.Struct, frozen=True):
     broker: Broker | None
     clock: Clock
     api_url: str | None
+    sign_in_url: str | None
     failed: asyncio.Future[None]
 
 
@@ -95,6 +99,8 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             f"REPORT_BUILDER_LEASE_MARGIN is {settings.lease_margin:g} s and must be longer than"
             f" REPORT_BUILDER_AMC_TIMEOUT, {settings.amc_timeout:g} s: a call must not outlast its lease"
         )
+    if "api" in roles:
+        refuse_unsafe(settings)
     keys = SecretKeys(settings)
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(database_url(settings))
@@ -140,6 +146,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
 
         if "scheduler" in roles:
             _start_role(stack, "scheduler", Scheduler(pool, feed, writer, clock, settings).run(), failed)
+        door: Door | None = None
 
         def health() -> dict[str, str]:
             problems = {}
@@ -147,11 +154,15 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
                 problems["projector"] = projector.stopped_by
             if broker is not None and not broker.healthy:
                 problems["broker"] = "not connected"
+            if door is not None and (problem := door.problem()):
+                problems["door"] = problem
             return problems
 
-        api_url = None
+        api_url = sign_in_url = None
         if "api" in roles:
             teams = Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules))
+            door = await open_door(settings, pool, session)
+            _start_role(stack, "door", door.run(), failed)
             app = create_app(
                 Parts(
                     pool=pool,
@@ -161,17 +172,19 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
                     store=store,
                     clock=clock,
                     accounts=AccountDesk(pool, accounts, vault, settings),
+                    door=door,
                     stopping=stopping,
                     health=health,
                 )
             )
             api_url = await stack.enter_async_context(
-                serving(app, settings.host, settings.port, grace=settings.shutdown_grace)
+                serving(Edge(app, door.site), settings.host, settings.port, grace=settings.shutdown_grace)
             )
+            sign_in_url = door.link(api_url)
         # First of all at the end: live streams finish, and readiness says so.
         stack.callback(stopping.set)
         log.info("started", roles=sorted(roles), api_url=api_url)
-        yield Program(pool, feed, writer, broker, clock, api_url, failed)
+        yield Program(pool, feed, writer, broker, clock, api_url, sign_in_url, failed)
 
 
 async def _start_worker(stack: contextlib.AsyncExitStack, tools: Tools) -> None:

@@ -71,6 +71,8 @@ async def run_demo(settings: Settings, options: DemoOptions, stop: asyncio.Event
         demo_settings = _settings(settings, folder.resolve(), sandbox, options)
         async with running(demo_settings) as program, aiohttp.ClientSession(program.api_url) as http:
             console.print(f"Report Builder serves on {program.api_url}, AMC's sandbox on {sandbox.base_url}")
+            if program.sign_in_url:
+                console.print(f"Sign in, once: {program.sign_in_url}", soft_wrap=True, highlight=False)
             client = Client(http)
             work = asyncio.create_task(_run_sample(client, console, sample, options))
             stopped = asyncio.create_task(stop.wait())

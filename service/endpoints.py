@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from events.validation import Body, Invalid, decode
-from service.auth.caller import Scope, caller_of
+from service.auth.caller import Scope
 from service.problems import Refused
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -115,7 +115,8 @@ class Endpoint(Route):
     ) -> None:
         async def guarded(request: Request) -> Response:
             if not public:
-                caller_of(request).require(scope)
+                caller = await request.app.state.door.admit(request)
+                caller.require(scope)
             for header in self.headers:
                 _read_header(request, header)
             return await handler(request)

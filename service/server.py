@@ -37,6 +37,8 @@ async def serving(app: ASGIApp, host: str, port: int, *, grace: float) -> AsyncI
             access_log=False,
             ws="none",
             server_header=False,
+            # Who forwards says what it likes; the door asks for nothing of it.
+            proxy_headers=False,
             timeout_graceful_shutdown=max(1, round(grace)),
         )
         server = _Server(config)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -65,8 +66,11 @@ class EventPage(Answer, frozen=True, kw_only=True):
     more: bool
 
 
-def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpoint]:
-    """The routes over the log, as `pool` and `feed` show it; live streams end when `stopping` is set."""
+def stream_routes(
+    pool: Pool, feed: Feed, stopping: asyncio.Event, lapsed: Callable[[Request], Awaitable[None]]
+) -> list[Endpoint]:
+    """The routes over the log, as `pool` and `feed` show it; live streams end when `stopping` is set, or when
+    `lapsed` comes back for their request: then its credential does not hold any more."""
 
     async def page(request: Request) -> Response:
         query = read_query(request, EventsByPage)
@@ -96,9 +100,17 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpo
             }
         )
 
+    async def over(request: Request) -> None:
+        ends = [asyncio.ensure_future(end) for end in (stopping.wait(), lapsed(request))]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+
     async def live(request: Request) -> Response:
         query = read_query(request, Events)
-        frames = _frames(feed, _start_of(request, query), _filter(query, caller_of(request)), stopping)
+        frames = _frames(feed, _start_of(request, query), _filter(query, caller_of(request)), partial(over, request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(media_type="text/event-stream", headers=headers)
@@ -157,12 +169,13 @@ def _start_of(request: Request, query: Events) -> int:
     return max(query.after, int(request.headers.get(LAST_EVENT_ID.name, "0")))
 
 
-async def _frames(feed: Feed, after: int, passes: Filter, stopping: asyncio.Event) -> AsyncGenerator[bytes]:
-    """SSE frames: events with their position as id, `caught-up` at the end of the log, comments to keep alive."""
+async def _frames(feed: Feed, after: int, passes: Filter, over: Callable[[], Awaitable[None]]) -> AsyncGenerator[bytes]:
+    """SSE frames: events with their position as id, `caught-up` at the end of the log, comments to keep alive; until
+    `over` comes back."""
     yield b"retry: 2000\n\n"
     told = after
     caught_up = False
-    stop = asyncio.create_task(stopping.wait())
+    stop = asyncio.ensure_future(over())
     waiting: asyncio.Task[bool] | None = None
     try:
         while not stop.done():

@@ -134,7 +134,7 @@ async def test_a_client_that_goes_away_within_its_body_is_no_fault(
 ) -> None:
     host, port = str(api.program.api_url).removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"POST /api/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    writer.write(b"POST /api/reports HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
     await writer.drain()
     await asyncio.sleep(0.1)
     writer.close()
