@@ -55,6 +55,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
 
+    # Command line
+    api_url: str | None = None
+    """The running service that commands such as `schedules` speak to. Absent: `host` and `port`."""
+    api_token: str = ""
+    """What they sign in with."""
+
     # AMC
     amc_base_url: str = "https://advertising-api.amazon.com"
     amc_token_url: str = "https://api.amazon.com/auth/o2/token"
