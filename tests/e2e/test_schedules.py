@@ -29,7 +29,7 @@ async def test_thirty_days_around_each_change_of_new_yorks_clocks_have_a_run_eac
     stage.start_sandbox()
     stage.deployment.start("run")
     other = stage.deployment.start("run", "--roles", "scheduler")
-    await stage.api.ready()
+    await stage.api.ready(120)
     workflow_id = await stage.api.workflow()
     for first, last in SPANS:
         path = await stage.run_through(workflow_id, first, last, days_per_second=10)

@@ -61,7 +61,7 @@ async def test_a_year_has_365_runs(stage: Stage, schedulers: int, capsys: pytest
     stage.start_sandbox()
     stage.deployment.start("run", "--roles", "api,projector,admission,worker")
     processes = [stage.deployment.start("run", "--roles", "scheduler") for _ in range(schedulers)]
-    await stage.api.ready()
+    await stage.api.ready(120)
     path = await stage.run_through(await stage.api.workflow(), FIRST, LAST, days_per_second=4)
     killed: list[int] = []
     async with contextlib.AsyncExitStack() as stack:
@@ -80,7 +80,7 @@ async def test_after_three_days_in_which_everything_was_down_each_policy_does_wh
     await stage.set_clock(datetime.fromisoformat("2026-03-02T15:00:00-05:00"))  # a Monday
     stage.start_sandbox()
     stage.deployment.start("run")
-    await stage.api.ready()
+    await stage.api.ready(120)
     workflow_id = await stage.api.workflow()
     daily = {"frequency": "daily", "time": "09:00", "overlap": "allow"}
     policies = ("latest", "all", "none")
@@ -92,7 +92,7 @@ async def test_after_three_days_in_which_everything_was_down_each_policy_does_wh
     await stage.set_clock(datetime.fromisoformat("2026-03-05T12:00:00-05:00"))
     stage.start_sandbox()
     stage.deployment.start("run")
-    await stage.api.ready()
+    await stage.api.ready(120)
     assert await stage.decided(paths["latest"], 3) == ["03-03 superseded", "03-04 superseded", "03-05 caught_up"]
     assert await stage.decided(paths["all"], 3) == ["03-03 caught_up", "03-04 caught_up", "03-05 caught_up"]
     assert await stage.decided(paths["none"], 3) == [f"03-0{day} catch_up_off" for day in (3, 4, 5)]

@@ -23,16 +23,29 @@ from events.registry import REGISTRY
 from events.types.collection import BackfillStatus
 from projections.backfills import COUNTERS
 from projections.runner import TABLES
+from projections.schedules import ScheduleStatus
 from service.app import MAX_BODY, create_app
 from service.backfill.broker import StepMessage, Topology
 from service.builder.models import CreateReport, Review, Submit
 from service.clock import Clock
+from service.schedules.models import ChangeSchedule, CreateSchedule, RunNow, WithReason
 from service.stream.cloudevents import cloud_event
 from service.workflows.routes import AddInstance, CreateWorkflow
 from tests.unit.docs.markdown import DOCS, names, rows, sections
 
 CONTRACT = sections(DOCS / "contract.md")
-BODIES = (AddInstance, CreateWorkflow, CreateReport, ParametersStep, Review, Submit)
+BODIES = (
+    AddInstance,
+    CreateWorkflow,
+    CreateReport,
+    ParametersStep,
+    Review,
+    Submit,
+    CreateSchedule,
+    ChangeSchedule,
+    WithReason,
+    RunNow,
+)
 
 
 def in_words(kind: inspect.Type) -> str:
@@ -53,6 +66,8 @@ def in_words(kind: inspect.Type) -> str:
         case inspect.IntType() | inspect.FloatType():
             noun = "integer" if isinstance(kind, inspect.IntType) else "number"
             return noun + _limits(kind.ge, kind.le)
+        case inspect.DateTimeType(tz=False):
+            return "local time"
         case inspect.StrType():
             return "text" + _limits(kind.min_length, kind.max_length)
     return {
@@ -196,6 +211,7 @@ def test_every_column_of_a_read_model_is_documented(table: str) -> None:
 def test_every_state_is_documented() -> None:
     assert names(CONTRACT["Segment status"]) == ["pending", *COUNTERS]
     assert sorted(names(CONTRACT["Backfill status"])) == sorted(get_args(BackfillStatus))
+    assert names(CONTRACT["Schedule status"]) == list(get_args(ScheduleStatus))
 
 
 def test_every_route_is_documented_and_no_other() -> None:
