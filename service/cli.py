@@ -23,19 +23,23 @@ from service.amc.command_line import accounts
 from service.amc.sandbox.faults import Faults
 from service.amc.sandbox.options import SandboxOptions, TableFile
 from service.amc.sandbox.server import serve as serve_sandbox
+from service.api_client import ApiRefused
 from service.auth.caller import SCOPES, Scope
 from service.auth.codes import LIFETIME
 from service.auth.door import own_key_file
 from service.auth.own_key import OwnKey, own_claims
 from service.bootstrap import ROLES, Role, database_url, running
+from service.clock_cli import clock
 from service.demo import DemoFailed, DemoOptions, run_demo
 from service.logs import configure_logs
+from service.schedules.cli import schedules
 from service.settings import Settings, SettingsError, read_settings
 
 Result = TypeVar("Result")
 
 KNOWN_ERRORS = (
     SettingsError,
+    ApiRefused,
     DatabaseRefused,
     EmbeddedPostgresFailed,
     MigrationError,
@@ -274,12 +278,17 @@ def rebuild() -> None:
     _start(work())
 
 
+cli.add_command(clock)
+cli.add_command(schedules)
+
+
 @cli.command("amc-sandbox")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=int, default=8090, show_default=True)
 @click.option("--table", "tables", multiple=True, metavar="NAME=FILE", help="A CSV or Parquet file as a table.")
 @click.option("--date-column", default="date", show_default=True, help="The files' column that a window filters.")
 @click.option("--shift-dates", is_flag=True, help="Move the files' days so that the last one is yesterday.")
+@click.option("--clock-url", help="A service's /api/clock: its day is the sandbox's today, for tables that move.")
 @click.option("--generated/--no-generated", default=True, show_default=True, help="Add AMC-shaped tables.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Keep executions here over a restart.")
 @click.option("--pending-seconds", type=float, default=0.0, show_default=True)

@@ -66,6 +66,7 @@ async def run_demo(settings: Settings, options: DemoOptions, stop: asyncio.Event
         tables=(sample.table,) if sample.table else (),
         shift_dates=True,
         state_dir=folder / "sandbox",
+        clock_url=_clock_url(settings, options),
     )
     async with running_sandbox(sandbox_options) as sandbox:
         demo_settings = _settings(settings, folder.resolve(), sandbox, options)
@@ -103,6 +104,12 @@ def _settings(settings: Settings, folder: Path, sandbox: RunningSandbox, options
         amc_timeout=10,
         lease_margin=15,
     )
+
+
+def _clock_url(settings: Settings, options: DemoOptions) -> str | None:
+    """Where the sandbox reads a clock that was set; null for the real one, and for a port that is not known yet."""
+    port = options.port if options.port is not None else settings.port
+    return f"http://127.0.0.1:{port}/api/clock" if settings.settable_clock and port else None
 
 
 class Client:

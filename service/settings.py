@@ -89,6 +89,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Scopes of everybody who signs in in a browser, for an issuer that knows nothing of ours."""
     auth_session_lifetime: Seconds = 43200
 
+    # Command line
+    api_url: str | None = None
+    """The running service that commands such as `schedules` speak to. Absent: `host` and `port`."""
+    api_token: str = ""
+    """What they sign in with."""
+
     # AMC
     amc_base_url: str = "https://advertising-api.amazon.com"
     amc_token_url: str = "https://api.amazon.com/auth/o2/token"

@@ -23,11 +23,13 @@ from events.registry import REGISTRY
 from events.types.collection import BackfillStatus
 from projections.backfills import COUNTERS
 from projections.runner import TABLES
+from projections.schedules import ScheduleStatus
 from service.amc.account_routes import ConnectAccount, DisconnectAccount, ReconnectAccount
 from service.amc.instance_routes import AddInstance, ChangeInstance, GrantInstance, RevokeGrant
 from service.app import MAX_BODY, create_app
 from service.backfill.broker import StepMessage, Topology
 from service.builder.models import CreateReport, Review, Submit
+from service.schedules.models import ChangeSchedule, CreateSchedule, RunNow, WithReason
 from service.stream.cloudevents import cloud_event
 from service.workflows.models import Archive, ChangeWorkflow, CreateWorkflow
 from tests.unit.docs.markdown import DOCS, names, rows, sections
@@ -36,6 +38,7 @@ CONTRACT = sections(DOCS / "contract.md")
 BODIES = (
     AddInstance, ChangeInstance, GrantInstance, RevokeGrant, ConnectAccount, ReconnectAccount, DisconnectAccount,
     Archive, ChangeWorkflow, CreateWorkflow, CreateReport, ParametersStep, Review, Submit,
+    CreateSchedule, ChangeSchedule, WithReason, RunNow,
 )  # fmt: skip
 
 
@@ -57,6 +60,8 @@ def in_words(kind: inspect.Type) -> str:
         case inspect.IntType() | inspect.FloatType():
             noun = "integer" if isinstance(kind, inspect.IntType) else "number"
             return noun + _limits(kind.ge, kind.le)
+        case inspect.DateTimeType(tz=False):
+            return "local time"
         case inspect.StrType():
             return "text" + _limits(kind.min_length, kind.max_length)
     return {
@@ -200,6 +205,7 @@ def test_every_column_of_a_read_model_is_documented(table: str) -> None:
 def test_every_state_is_documented() -> None:
     assert names(CONTRACT["Segment status"]) == ["pending", *COUNTERS]
     assert sorted(names(CONTRACT["Backfill status"])) == sorted(get_args(BackfillStatus))
+    assert names(CONTRACT["Schedule status"]) == list(get_args(ScheduleStatus))
 
 
 def test_every_route_is_documented_and_no_other() -> None:
