@@ -21,6 +21,8 @@ from projections.runner import read_checkpoint
 from service.amc.account_routes import account_routes
 from service.amc.connecting import AccountDesk
 from service.amc.instance_routes import instance_routes
+from service.audit.errors import ErrorCounts
+from service.audit.routes import audit_routes
 from service.auth.door import Door
 from service.auth.routes import auth_routes
 from service.builder.collections import collection_creation
@@ -32,6 +34,7 @@ from service.data_collections.routes import collection_routes
 from service.endpoints import Answer, Endpoint
 from service.http import json_response
 from service.problems import EXCEPTION_HANDLERS
+from service.rates.limiter import RateHeaders, Rates
 from service.results.routes import result_routes
 from service.results.store import ResultStore
 from service.schedules.routes import schedule_routes
@@ -77,6 +80,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     accounts: AccountDesk
     door: Door
+    rates: Rates
+    errors: ErrorCounts
     stopping: asyncio.Event
     health: Callable[[], dict[str, str]]
 
@@ -125,13 +130,14 @@ def create_app(parts: Parts) -> Starlette:
         *result_routes(pool, parts.store),
         *schedule_routes(pool, commands, teams, parts.store, clock),
         *stream_routes(pool, parts.feed, parts.stopping, parts.door.lapsed),
+        *audit_routes(pool),
     ]
     app = Starlette(
         routes=[*endpoints, *contract_routes(endpoints, anonymous=True)],
-        middleware=[Middleware(LimitBody)],
+        middleware=[Middleware(LimitBody), Middleware(RateHeaders)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
-    app.state.door = parts.door
+    app.state.door, app.state.rates, app.state.errors = parts.door, parts.rates, parts.errors
     return app
 
 

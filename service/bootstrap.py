@@ -20,12 +20,14 @@ from db.migrations import migrate_up, migration_status
 from db.pool import DatabaseRefused, Pool, open_pool, refuse_unfit_role
 from events.feed import Feed
 from events.writer import AppendWriter
+from projections.activity import ActivityIndexer
 from projections.runner import Projector
 from service.amc.connecting import AccountDesk
 from service.amc.connections import OF_DEFAULT, Connections
 from service.amc.keys import SecretKeys
 from service.amc.vault import Vault
 from service.app import Parts, create_app
+from service.audit.errors import ErrorCounts
 from service.auth.door import Door, open_door
 from service.auth.edge import Edge
 from service.auth.safety import refuse_unsafe
@@ -35,6 +37,7 @@ from service.backfill.turn import Tools
 from service.backfill.worker import Worker
 from service.clock import Clock, SettableClock
 from service.commands import Commands
+from service.rates.limiter import Rates
 from service.results.store import ResultStore
 from service.schedules.scheduler import Scheduler
 from service.server import serving
@@ -132,6 +135,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         projector = Projector(pool, feed)
         if "projector" in roles:
             _start_role(stack, "projector", projector.run(), failed)
+            _start_role(stack, "activity index", ActivityIndexer(pool, feed).run(), failed)
 
         broker = None
         if "admission" in roles or "worker" in roles:
@@ -163,6 +167,11 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             teams = Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules))
             door = await open_door(settings, pool, session)
             _start_role(stack, "door", door.run(), failed)
+            rates = Rates(pool, settings)
+            _start_role(stack, "rates", rates.run(), failed)
+            errors = ErrorCounts(pool, kept_days=settings.error_counts_days)
+            stack.push_async_callback(errors.close)
+            _start_role(stack, "error counts", errors.run(), failed)
             app = create_app(
                 Parts(
                     pool=pool,
@@ -173,6 +182,8 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
                     clock=clock,
                     accounts=AccountDesk(pool, accounts, vault, settings),
                     door=door,
+                    rates=rates,
+                    errors=errors,
                     stopping=stopping,
                     health=health,
                 )

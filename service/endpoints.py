@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from events.validation import Body, Invalid, decode
 from service.auth.caller import Scope
-from service.problems import Refused
+from service.problems import NOTE_REFUSAL, Refused
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -115,7 +115,10 @@ class Endpoint(Route):
     ) -> None:
         async def guarded(request: Request) -> Response:
             if not public:
-                caller = await request.app.state.door.admit(request)
+                state = request.app.state
+                caller = await state.door.admit(request)
+                request.scope[NOTE_REFUSAL] = partial(state.errors.note, caller, f"{method} {path}")
+                await state.rates.admit(request, caller)
                 caller.require(scope)
             for header in self.headers:
                 _read_header(request, header)

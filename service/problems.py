@@ -23,6 +23,9 @@ from events.writer import LogUnavailable, Overloaded
 
 log = structlog.get_logger()
 
+NOTE_REFUSAL = "report_builder.note_refusal"
+"""Where a request's scope keeps the function that counts its refusal by code, once its caller is known."""
+
 UNREACHABLE = (*DATABASE_AWAY, LogUnavailable)
 
 CATALOGUE: dict[str, tuple[int, str]] = {
@@ -54,6 +57,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "unknown_host": (421, "The service is not known by this name"),
     "invalid": (422, "Some fields do not fit"),
     "idempotency_key_reused": (422, "The idempotency key came before with another content"),
+    "rate_limited": (429, "More requests than your rate allows"),
     "internal": (500, "The service failed"),
     "result_missing": (500, "A stored result is not where it was put"),
     "amazon_refused": (502, "Amazon refused the call"),
@@ -160,6 +164,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
     if refused is None:
         log.error("request_failed", path=request.url.path, exc_info=error)
         refused = Refused("internal", "the fault is recorded; send the request again or tell the operator")
+    if note := request.scope.get(NOTE_REFUSAL):
+        note(refused.code)
     return problem_response(refused)
 
 

@@ -95,6 +95,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_token: str = ""
     """What they sign in with."""
 
+    # Request rates
+    rate_window: Annotated[int, Meta(ge=1, le=3600)] = 10
+    """Length of the window that requests are counted in, in seconds."""
+    rate_reads: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 6000
+    """Reads (GET) that one person may send in any such window, over all processes; 0: any number."""
+    rate_writes: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 3000
+    """The same for all other methods."""
+
     # AMC
     amc_base_url: str = "https://advertising-api.amazon.com"
     amc_token_url: str = "https://api.amazon.com/auth/o2/token"
@@ -128,6 +136,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Longest pause between two looks at the schedules when nothing wakes one earlier."""
     settable_clock: bool = False
     """Development only: `clock set` may move the service's clock."""
+    # Retention
+    error_counts_days: Count = 400
+    """How long the counts of refused requests are kept."""
 
     # Log
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"

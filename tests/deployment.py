@@ -62,12 +62,12 @@ class Deployment:
             **(environment or {}),
         }
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """`report-builder` with these arguments, its output in a file of the folder."""
         with (self.folder / "output.log").open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "service", *arguments],
-                env=self._environment,
+                env={**self._environment, **(environment or {})},
                 cwd=self.folder,
                 stdout=output,
                 stderr=output,

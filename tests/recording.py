@@ -28,7 +28,7 @@ from events.envelope import NewEvent, new_id, stream_of
 from events.types import segment
 from events.types.collection import CollectionCreated, PlannedSegment
 from events.types.instance import InstanceAdded
-from events.types.report import ReportCreated
+from events.types.log import ProjectionRebuilt
 from events.types.workflow import WorkflowCreated
 
 TEAM = "team-1"
@@ -37,9 +37,9 @@ FIRST_DAY = date(2025, 1, 6)
 Verdict = Appended | Conflict | HalfKnown | KeyReused
 
 
-def note(text: str = "a report", **surroundings: Any) -> NewEvent:
+def note(text: str = "a projection", **surroundings: Any) -> NewEvent:
     """An event that no read model is made from."""
-    return NewEvent(data=ReportCreated(text), **({"team_id": TEAM} | surroundings))
+    return NewEvent(data=ProjectionRebuilt(text, 0, 0, 0, 0), **({"team_id": TEAM} | surroundings))
 
 
 def request(
@@ -165,6 +165,8 @@ TABLES = (
     "report_data_weeks",
     "workflow_schedules",
     "schedule_runs",
+    "reports",
+    "report_steps",
 )
 
 

@@ -1,0 +1,1 @@
+"""The service over HTTP, with rates as each test wants them."""
