@@ -156,7 +156,14 @@ async def record_moves(connection: Connection, collection_id: UUID, segment_id: 
     return await record(connection, stream_of("segment", segment_id), *data)
 
 
-TABLES = ("workflows", "amc_account_states", "amc_instances", "instance_grants", "report_data_collections", "report_data_weeks")
+TABLES = (
+    "workflows",
+    "amc_account_states",
+    "amc_instances",
+    "instance_grants",
+    "report_data_collections",
+    "report_data_weeks",
+)
 
 
 async def table_rows(connection: Connection | Pool) -> dict[str, list[str]]:
