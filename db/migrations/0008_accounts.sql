@@ -15,7 +15,6 @@ ALTER TABLE amc_instances
   ADD COLUMN max_executions_per_day integer,
   ADD CONSTRAINT amc_instances_final_after_days_check CHECK (final_after_days >= 0),
   ADD CONSTRAINT amc_instances_max_executions_per_day_check CHECK (max_executions_per_day >= 1);
-CREATE INDEX amc_instances_team_idx ON amc_instances (team_id, instance_id);
 -- include tables/instance_grants.sql
 -- include functions/account_held.sql
 -- include functions/forget_credentials.sql
@@ -32,7 +31,6 @@ ALTER TABLE report_builder_audit ADD CONSTRAINT report_builder_audit_stream_chec
 DROP FUNCTION forget_credentials;
 DROP FUNCTION account_held;
 DROP TABLE instance_grants;
-DROP INDEX amc_instances_team_idx;
 ALTER TABLE amc_instances
   DROP COLUMN account_id, DROP COLUMN final_after_days, DROP COLUMN max_executions_per_day;
 DROP TABLE instance_days;

@@ -19,5 +19,3 @@ CREATE TABLE amc_account_states (
   CONSTRAINT amc_account_states_status_check CHECK (status IN ('connected', 'reconnect', 'disconnected')),
   CONSTRAINT amc_account_states_cause_check CHECK ((cause IS NULL) = (status <> 'reconnect'))
 );
-
-CREATE INDEX amc_account_states_team_idx ON amc_account_states (team_id, account_id);

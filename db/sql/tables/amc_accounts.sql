@@ -18,5 +18,3 @@ CREATE TABLE amc_accounts (
   CONSTRAINT amc_accounts_key_id_check
     CHECK ((key_id IS NULL) = (client_secret IS NULL AND refresh_token IS NULL))
 );
-
-CREATE INDEX amc_accounts_account_id_idx ON amc_accounts (account_id);

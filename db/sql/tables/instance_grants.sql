@@ -11,4 +11,4 @@ CREATE TABLE instance_grants (
 );
 
 CREATE INDEX instance_grants_team_idx ON instance_grants (team_id, instance_id) WHERE revoked_at IS NULL;
-CREATE INDEX instance_grants_instance_idx ON instance_grants (instance_id) WHERE revoked_at IS NULL;
+CREATE INDEX instance_grants_instance_idx ON instance_grants (instance_id, team_id) WHERE revoked_at IS NULL;

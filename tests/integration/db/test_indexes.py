@@ -54,6 +54,9 @@ SELECT 'key-' || n, '', 200, '{{}}', n, n, now() - n * interval '1 minute' FROM 
 INSERT INTO workflows
 SELECT 'w' || n, 'team-' || n % 500, NULL, 'Reach', 'SELECT 1', '[]', 1, now(), now()
   FROM generate_series(1, 5000) n;
+INSERT INTO instance_grants
+SELECT 'amc' || n || '/team-' || k, 'amc' || n, 'team-' || k, now(), CASE WHEN n % 2 = 0 THEN now() END
+  FROM generate_series(1, 500) n, generate_series(1, 10) k;
 INSERT INTO segment_leases
 SELECT md5('l' || n)::uuid, md5('c' || n)::uuid, 'team-1', NULL, 'w1', 'amc1', 'bulk', 1, 'poll', 1, true,
        now() + n * interval '1 second' FROM generate_series(1, 3000) n;
@@ -121,6 +124,14 @@ QUERIES: list[tuple[str, str]] = [
         " ORDER BY next_run_at LIMIT 50",
     ),
     ("workflows_team_idx", "SELECT * FROM workflows WHERE team_id = 'team-7' ORDER BY workflow_id LIMIT 50"),
+    (
+        "instance_grants_team_idx",
+        "SELECT instance_id FROM instance_grants WHERE team_id = 'team-7' AND revoked_at IS NULL",
+    ),
+    (
+        "instance_grants_instance_idx",
+        "SELECT team_id FROM instance_grants WHERE instance_id = 'amc7' AND revoked_at IS NULL ORDER BY team_id",
+    ),
     (
         "segment_leases_lease_until_idx",
         "SELECT * FROM segment_leases WHERE lease_until < now() ORDER BY lease_until",
