@@ -27,8 +27,8 @@ DISTINCT = [
     ("SELECT COUNT(DISTINCT u) AS n, n / 2 AS half FROM t", ["n", "half"]),
     ("WITH r AS (SELECT COUNT(DISTINCT u) AS n FROM t) SELECT a.x, r.n FROM a JOIN r ON a.x = r.n", ["n"]),
     # A row per user, counted: users, by another name.
-    ("WITH u AS (SELECT user_id, SUM(i) AS f FROM t GROUP BY user_id) SELECT f, COUNT(*) AS n FROM u GROUP BY f", ["n"]),
-    ("WITH u AS (SELECT user_id, SUM(i) AS f FROM t GROUP BY 1) SELECT f, COUNT(user_id) AS n FROM u GROUP BY 1", ["n"]),
+    ("WITH u AS (SELECT user_id, SUM(i) f FROM t GROUP BY USER_ID) SELECT f, COUNT(*) AS n FROM u GROUP BY 1", ["n"]),
+    ("WITH u AS (SELECT user_id, SUM(i) f FROM t GROUP BY 1) SELECT f, COUNT(user_id) AS n FROM u GROUP BY 1", ["n"]),
     ("SELECT COUNT(1) AS n FROM (SELECT DISTINCT user_id FROM t)", ["n"]),
     ("WITH u AS (SELECT user_id AS who FROM t GROUP BY who) SELECT COUNT(*) AS n FROM u", ["n"]),
     ("WITH u AS (SELECT DISTINCT user_id FROM t), v AS (SELECT user_id FROM u) SELECT COUNT(*) AS n FROM v", ["n"]),
@@ -41,7 +41,7 @@ ADDING = [
     "WITH r AS (SELECT c, COUNT(DISTINCT u) AS n FROM t GROUP BY 1) SELECT c FROM r WHERE n > 5",
     "SELECT c, SUM(x) FROM t WHERE c IN (SELECT c FROM q GROUP BY c HAVING COUNT(DISTINCT u) > 5) GROUP BY c",
     "WITH r AS (SELECT COUNT(DISTINCT u) AS n, 1 AS k FROM t) SELECT q.n, k FROM q JOIN r ON q.k = r.k",
-    "WITH u AS (SELECT user_id, SUM(i) AS f FROM t GROUP BY 1) SELECT SUM(f) AS impressions FROM u",
+    "WITH u AS (SELECT user_id, SUM(i) f FROM t GROUP BY 1) SELECT SUM(f) AS impressions FROM u",
     "SELECT 'COUNT(DISTINCT user_id)' AS text FROM t -- COUNT(DISTINCT user_id)",
     "SELECT ARRAY_SORT(COLLECT(DISTINCT a)) AS path FROM t",
 ]
