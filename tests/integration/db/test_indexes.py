@@ -120,7 +120,11 @@ QUERIES: list[tuple[str, str]] = [
         "SELECT * FROM workflow_schedules WHERE status = 'active' AND next_run_at <= now()"
         " ORDER BY next_run_at LIMIT 50",
     ),
-    ("workflows_team_idx", "SELECT * FROM workflows WHERE team_id = 'team-7' ORDER BY workflow_id LIMIT 50"),
+    (
+        "workflows_team_idx",
+        "SELECT * FROM workflows WHERE team_id = 'team-7' AND archived = false AND workflow_id < 'w5'"
+        " ORDER BY workflow_id DESC LIMIT 51",
+    ),
     (
         "segment_leases_lease_until_idx",
         "SELECT * FROM segment_leases WHERE lease_until < now() ORDER BY lease_until",
