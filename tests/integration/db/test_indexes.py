@@ -123,7 +123,11 @@ QUERIES: list[tuple[str, str]] = [
         "SELECT * FROM workflow_schedules WHERE status = 'active' AND next_run_at <= now()"
         " ORDER BY next_run_at LIMIT 50",
     ),
-    ("workflows_team_idx", "SELECT * FROM workflows WHERE team_id = 'team-7' ORDER BY workflow_id LIMIT 50"),
+    (
+        "workflows_team_idx",
+        "SELECT * FROM workflows WHERE team_id = 'team-7' AND archived = false AND workflow_id < 'w5'"
+        " ORDER BY workflow_id DESC LIMIT 51",
+    ),
     (
         "instance_grants_team_idx",
         "SELECT instance_id FROM instance_grants WHERE team_id = 'team-7' AND revoked_at IS NULL",

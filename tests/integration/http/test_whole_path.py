@@ -176,3 +176,25 @@ async def test_without_a_history_window_a_backfill_takes_a_complete_year(service
     _, review = await service.reviewed(schedule)
     assert review["preview"]["amc_executions"] == {"weekly": 52, "monthly": 12}[type]
     assert not any(segment["partial"] for segment in review["preview"]["segments"])
+
+
+async def test_a_list_of_values_goes_through_to_amc_and_back(service: Service, numbers: Numbers) -> None:
+    sql = """
+        SELECT date, SUM(value) AS value FROM numbers
+         WHERE array_contains(CUSTOM_PARAMETER('wanted'), CAST(value AS VARCHAR)) AND value < CUSTOM_PARAMETER('below')
+         GROUP BY date
+    """
+    array = {"type": "ARRAY", "elementDataType": "STRING"}
+    parameters = [{"name": "wanted", "data_type": array}, {"name": "below", "data_type": "LONG", "default": 20}]
+    workflow = await service.workflow(sql, parameters)
+    window = numbers.window(30)
+    submitted = await service.submitted(
+        ONCE, workflow=workflow, window=window, parameters={"wanted": ["2", "3", "it's", "25"]}
+    )
+    collection = await service.finished(submitted)
+    assert collection["backfill_status"] == "completed"
+    rows = await service.rows(submitted)
+    assert sorted((row["date"], row["value"]) for row in rows) == [
+        (str(numbers.first + timedelta(days=1)), 2),
+        (str(numbers.first + timedelta(days=2)), 3),
+    ]

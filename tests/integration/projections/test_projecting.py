@@ -20,6 +20,8 @@ from events.registry import UnknownEvent
 from events.types.account import AccountConnected, AccountDisconnected, AccountReconnected, AccountRevoked
 from events.types.collection import CollectionFinished
 from events.types.instance import InstanceChanged, InstanceGranted, InstanceGrantRevoked
+from events.types.workflow import DeclaredParameter, WorkflowArchived, WorkflowChanged, WorkflowUnarchived
+from projections.rows import ProjectionError
 from projections.runner import Projector, project_batch, read_checkpoint, wait_projected
 from tests.postgres import Database
 from tests.recording import (
@@ -442,3 +444,50 @@ async def test_the_same_workflow_twice_is_refused(log: asyncpg.Connection[Any], 
     with pytest.raises(Exception, match="workflows already has w1"):
         await project_batch(pool)
     assert await pool.fetchval("SELECT count(*) FROM workflows") == 0
+
+
+@pytest.mark.parametrize("limit", [1, 2, 500])
+async def test_a_workflow_shows_its_newest_version_and_who_made_it(
+    pool: Pool, log: asyncpg.Connection[Any], limit: int
+) -> None:
+    """Whether its events come in one batch or in several."""
+    stream, author, editor = "workflow-w1", new_id(), new_id()
+    parameters = (DeclaredParameter("asins", "ARRAY"),)
+    steps: list[tuple[UUID, msgspec.Struct]] = [
+        (author, workflow("First")),
+        (editor, WorkflowChanged("Second", "SELECT 2", parameters)),
+        (author, WorkflowArchived()),
+        (editor, WorkflowUnarchived()),
+        (author, WorkflowArchived()),
+    ]
+    seen = []
+    for user, data in steps:
+        await append(log, request(stream, NewEvent(data=data, team_id="t", user_id=user)))
+        if limit == 1:
+            await project(pool, limit=limit)
+            row = await row_of(pool, "workflows", "workflow_id", "w1")
+            seen.append((row["name"], row["archived"], row["updated_by"], row["stream_version"]))
+    await project(pool, limit=limit)
+    row = await row_of(pool, "workflows", "workflow_id", "w1")
+    assert (row["name"], row["sql_query"], row["archived"], row["stream_version"]) == ("Second", "SELECT 2", True, 5)
+    assert (row["user_id"], row["updated_by"]) == (author, author)
+    assert row["created_at"] < row["updated_at"]
+    assert msgspec.json.decode(row["parameters"]) == [
+        {"name": "asins", "data_type": {"type": "ARRAY", "elementDataType": "STRING"}}
+    ]
+    if limit == 1:
+        assert seen == [
+            ("First", False, author, 1),
+            ("Second", False, editor, 2),
+            ("Second", True, author, 3),
+            ("Second", False, editor, 4),
+            ("Second", True, author, 5),
+        ]
+
+
+async def test_a_change_of_a_workflow_that_no_event_has_made_stops_the_projection(
+    pool: Pool, log: asyncpg.Connection[Any]
+) -> None:
+    await record(log, "workflow-w1", WorkflowArchived())
+    with pytest.raises(ProjectionError, match="workflows has no w1"):
+        await project_batch(pool)
