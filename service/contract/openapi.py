@@ -208,7 +208,12 @@ class _Document:
 
 
 def refusals_of(endpoint: Endpoint) -> list[str]:
-    """The codes that an endpoint may answer with, by status and then in the catalogue's order."""
+    """The codes that an endpoint may answer with, by status and then in the catalogue's order.
+
+    Raises TypeError for one that it names and the catalogue does not have.
+    """
+    if strays := set(endpoint.refusals) - set(CATALOGUE):
+        raise TypeError(f"{endpoint.method} {endpoint.path} names refusals without an entry in the catalogue: {strays}")
     groups = (
         ALWAYS,
         () if endpoint.public else SIGNED_IN,

@@ -161,7 +161,7 @@ def _with_default(schema: Schema, field: inspect.Field) -> Schema:
     default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
     if default is msgspec.NODEFAULT or default is None:
         return schema
-    return {**schema, "default": msgspec.to_builtins(default)}
+    return {**schema, "default": msgspec.json.decode(msgspec.json.encode(default))}
 
 
 def _without_null(kind: inspect.Type) -> inspect.Type:

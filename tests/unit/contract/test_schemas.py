@@ -88,7 +88,7 @@ SOURCES = {
 
 
 @given(st.data())
-@settings(max_examples=600, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_what_the_schema_allows_is_read_and_the_reverse(data: st.DataObject) -> None:
     kind: Any = data.draw(st.sampled_from(KINDS))
     example = data.draw(st.sampled_from([example for struct, example in EXAMPLES if struct.__name__ in SOURCES[kind]]))

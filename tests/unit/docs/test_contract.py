@@ -14,32 +14,31 @@ from uuid import UUID
 import msgspec
 import pytest
 from msgspec import inspect
-from starlette.routing import Route
 
 from events.codec import MAX_BODY_BYTES
-from events.configurations import ParametersStep
 from events.envelope import Category, Metadata, RecordedEvent
 from events.registry import REGISTRY
 from events.types.collection import BackfillStatus
 from projections.backfills import COUNTERS
 from projections.runner import TABLES
 from projections.schedules import ScheduleStatus
-from service.amc.account_routes import ConnectAccount, DisconnectAccount, ReconnectAccount
-from service.amc.instance_routes import AddInstance, ChangeInstance, GrantInstance, RevokeGrant
 from service.app import MAX_BODY, create_app
 from service.backfill.broker import StepMessage, Topology
-from service.builder.models import CreateReport, Review, Submit
-from service.schedules.models import ChangeSchedule, CreateSchedule, RunNow, WithReason
+from service.endpoints import LAST_POSITION, Endpoint
 from service.stream.cloudevents import cloud_event
-from service.workflows.models import Archive, ChangeWorkflow, CreateWorkflow
 from tests.unit.docs.markdown import DOCS, names, rows, sections
 
 CONTRACT = sections(DOCS / "contract.md")
-BODIES = (
-    AddInstance, ChangeInstance, GrantInstance, RevokeGrant, ConnectAccount, ReconnectAccount, DisconnectAccount,
-    Archive, ChangeWorkflow, CreateWorkflow, CreateReport, ParametersStep, Review, Submit,
-    CreateSchedule, ChangeSchedule, WithReason, RunNow,
-)  # fmt: skip
+
+
+async def _endpoints() -> list[Endpoint]:
+    app = create_app(Mock())
+    assert all(isinstance(route, Endpoint) for route in app.routes)
+    return [route for route in app.routes if isinstance(route, Endpoint)]
+
+
+ENDPOINTS = asyncio.run(_endpoints())
+BODIES = {endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None}
 
 
 def in_words(kind: inspect.Type) -> str:
@@ -76,7 +75,7 @@ def in_words(kind: inspect.Type) -> str:
 def _limits(least: Any, most: Any) -> str:
     if most is None:
         return "" if least is None else f" ≥ {least}"
-    if most == 2**31 - 1:
+    if most in (2**31 - 1, LAST_POSITION):
         return f" ≥ {least}"
     return f" ≤ {most}" if least is None else f" {least}…{most}"
 
@@ -209,17 +208,49 @@ def test_every_state_is_documented() -> None:
 
 
 def test_every_route_is_documented_and_no_other() -> None:
-    async def routes() -> set[str]:
-        app = create_app(Mock())
-        return {
-            f"{method} {route.path}"
-            for route in app.routes
-            if isinstance(route, Route)
-            for method in (route.methods or set()) - {"HEAD"}
-        }
+    documented = names(CONTRACT["Routes"])
+    assert sorted(documented) == sorted(f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS)
 
-    documented = [row[0].strip("`") for row in rows(CONTRACT["Routes"])]
-    assert sorted(documented) == sorted(asyncio.run(routes()))
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_a_route_is_documented_with_its_statuses_and_body(endpoint: Endpoint) -> None:
+    route = f"`{endpoint.method} {endpoint.path}`"
+    _, statuses, body, answer = next(row for row in rows(CONTRACT["Routes"]) if row[0] == route)
+    assert statuses == ", ".join(map(str, (endpoint.status, *endpoint.also)))
+    taken = {struct.__name__ for struct in _bodies_of(endpoint)}
+    assert set(re.findall(r"\[(\w+)\]\(#", body)) <= taken
+    assert bool(body) == bool(taken)
+    assert answer
+
+
+def test_every_parameter_of_every_query_is_documented_and_no_other() -> None:
+    documented = {
+        (path, name.strip("`")): (type, default)
+        for name, paths, type, default, _ in rows(CONTRACT["Queries"])
+        for path in re.findall("`([^`]+)`", paths)
+    }
+    assert documented == {
+        (endpoint.path, name): (type, defaults_in_words(endpoint.query)[name])
+        for endpoint in ENDPOINTS
+        if endpoint.query is not None
+        for name, type in fields_in_words(endpoint.query)
+    }
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_every_field_of_an_answer_is_named(endpoint: Endpoint) -> None:
+    named = set(re.findall(r"`(\w+)`", (DOCS / "contract.md").read_text("utf-8")))
+    if isinstance(endpoint.answer, type) and issubclass(endpoint.answer, msgspec.Struct):
+        assert {field.encode_name for field in msgspec.structs.fields(endpoint.answer)} <= named
+
+
+def _bodies_of(endpoint: Endpoint) -> list[type[msgspec.Struct]]:
+    """The structs that a body may be, one or several."""
+    if endpoint.body is None:
+        return []
+    kind = inspect.type_info(endpoint.body)
+    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return [option.cls for option in options if isinstance(option, inspect.StructType)]
 
 
 def test_limits_are_documented_as_they_are() -> None:
