@@ -21,7 +21,7 @@ from service.problems import CATALOGUE
 
 
 async def _endpoints() -> list[Endpoint]:
-    app = create_app(Mock(), Mock(), Mock(), Mock(), asyncio.Event(), dict)
+    app = create_app(Mock())
     return [route for route in app.routes if isinstance(route, Endpoint)]
 
 
