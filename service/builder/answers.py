@@ -30,14 +30,14 @@ class ReportAnswer(Recorded, frozen=True, kw_only=True):
     schedule_id: UUID | None = None
 
 
-class ParametersAnswer(ReportAnswer, frozen=True, kw_only=True):
+class ParametersStepAnswer(ReportAnswer, frozen=True, kw_only=True):
     """The report, and the window of one run as of today."""
 
     window: WindowAnswer
     warnings: list[WarningAnswer]
 
 
-class ScheduleAnswer(ReportAnswer, frozen=True, kw_only=True):
+class ScheduleStepAnswer(ReportAnswer, frozen=True, kw_only=True):
     """The report, and what its configuration will do."""
 
     preview: Preview

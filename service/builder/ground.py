@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from service.data_collections.reuse import existing_segments
 from service.endpoints import path_id
 from service.http import refuse_stale
 from service.problems import Refused
+from service.workflows.inspect import inspect_sql
 from service.workflows.state import load_workflow
 
 
@@ -66,15 +68,18 @@ async def standing(pool: Pool, state: Report, caller: Caller) -> tuple[Parameter
 async def gather_facts(
     pool: Pool, caller: Caller, parameters: ParametersSet, step: ScheduleStep, ground: Ground, as_of: date
 ) -> Facts:
-    """What the tables know about a configuration: segments that are there, and how long others took."""
+    """What is known about a configuration: segments that are there, how long others took, what its SQL does."""
     history = await segment_history(pool, parameters.instance_id, caller.team_id)
+    # In a thread: parsing long SQL takes seconds.
+    inspection = await asyncio.to_thread(inspect_sql, ground.workflow.sql_query)
     if not runs_once(step):
-        return Facts(history=history)
+        return Facts(history=history, inspection=inspection)
     key = content_key(
         parameters.instance_id, ground.instance, ground.workflow, parameters.parameters, parameters.timezone
     )
     window = collected_window(parameters, step, as_of)
-    return Facts(await existing_segments(pool, caller.team_id, key, parameters.timezone, window), history)
+    existing = await existing_segments(pool, caller.team_id, key, parameters.timezone, window)
+    return Facts(existing, history, inspection)
 
 
 def read_as_of(given: date | None, zone: str, clock: Clock) -> date:

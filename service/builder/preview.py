@@ -30,7 +30,7 @@ from service.schedules.occurrences import Occurrence, ScheduleSpec
 from service.schedules.runs import as_of as run_as_of
 from service.schedules.words import sentences, upcoming
 from service.words import counted, date_text
-from service.workflows.inspect import inspect_sql, segmentation_warnings
+from service.workflows.inspect import Inspection, segmentation_warnings
 from service.workflows.recommendation import recommend_segmentation
 
 NEXT_RUNS = 10
@@ -122,10 +122,12 @@ class Preview(Answer, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the tables know: segments that are there, and what segments take on the instance."""
+    """What the tables know: segments that are there, and what segments take on the instance; and what the SQL
+    does."""
 
     existing: Sequence[Existing] = ()
     history: History | None = None
+    inspection: Inspection = Inspection()
 
 
 def preview(
@@ -136,8 +138,7 @@ def preview(
     segmentation = segmentation_of(step)
     shown = _segments(window, step, facts, ground.instance.final_after_days)
     executions = sum(not segment.there for segment in shown)
-    inspection = inspect_sql(ground.workflow.sql_query)
-    recommended, reason = recommend_segmentation(window, inspection)
+    recommended, reason = recommend_segmentation(window, facts.inspection)
     at_once = min(segmentation.parallel_limit if segmentation else 1, ground.instance.max_concurrent)
     estimate = None
     if facts.history:
@@ -150,7 +151,7 @@ def preview(
         codes.append("zone_differs_from_advertiser")
     if executions > MANY_EXECUTIONS:
         codes.append("many_executions")
-    codes += segmentation_warnings(inspection, len(shown))
+    codes += segmentation_warnings(facts.inspection, len(shown))
     return Preview(
         as_of=as_of,
         window=window_answer(window, parameters.timezone, as_of),

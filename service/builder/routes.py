@@ -26,13 +26,13 @@ from events.validation import decode
 from service.auth.caller import Caller, caller_of
 from service.builder import decide
 from service.builder.answers import (
-    ParametersAnswer,
+    ParametersStepAnswer,
     ReportAnswer,
     ReportItem,
     ReportPage,
     ReviewAnswer,
     ReviewContent,
-    ScheduleAnswer,
+    ScheduleStepAnswer,
     SubmittedAnswer,
     ValidatedParameters,
     shown,
@@ -223,7 +223,7 @@ def builder_routes(pool: Pool, commands: Commands, teams: Teams, clock: Clock) -
             draft.add(data, "parameters")
             window = lookback_dates(data.lookback_config, as_of)
             answer = draft.answer(
-                ParametersAnswer,
+                ParametersStepAnswer,
                 window=window_answer(window, data.timezone, as_of),
                 warnings=warning_answers(lookback_warnings(window, as_of)),
             )
@@ -237,7 +237,7 @@ def builder_routes(pool: Pool, commands: Commands, teams: Teams, clock: Clock) -
             parameters, ground = await standing(pool, draft.state, caller)
             as_of = clock.today(parameters.timezone)
             draft.add(decide.set_schedule(parameters, ground, body, as_of, clock.now()), "schedule")
-            answer = draft.answer(ScheduleAnswer, preview=await previewed(draft, ground, as_of))
+            answer = draft.answer(ScheduleStepAnswer, preview=await previewed(draft, ground, as_of))
             return Decision((draft.write(),), answer)
 
         return await commands.run(request, ScheduleStep, decide_schedule)  # type: ignore[arg-type]
@@ -431,8 +431,8 @@ def _endpoints(**handlers: Callable[..., Any]) -> list[Endpoint]:
             scope="reports:write",
             refusals=("not_found", "stale"),
         ),
-        step("parameters", "set_parameters", "Step 1: set the parameters", ParametersStep, ParametersAnswer),
-        step("schedule", "set_schedule", "Step 2: set the schedule", ScheduleStep, ScheduleAnswer, "step_missing"),
+        step("parameters", "set_parameters", "Step 1: set the parameters", ParametersStep, ParametersStepAnswer),
+        step("schedule", "set_schedule", "Step 2: set the schedule", ScheduleStep, ScheduleStepAnswer, "step_missing"),
         step("review", "review", "Step 3: review what will run", Review, ReviewAnswer, "step_missing"),
         step(
             "submit",
