@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode
 
 import jwt
 import msgspec
@@ -147,7 +147,7 @@ class Provider:
         return RedirectResponse(f"{given['redirect_uri']}?{answer}", 302)
 
     async def _token(self, request: Request) -> Response:
-        form = await request.form()
+        form = dict(parse_qsl((await request.body()).decode()))
         asked = self._codes.pop(str(form.get("code")), None)
         kind, _, credentials = request.headers.get("authorization", "").partition(" ")
         user, _, password = base64.b64decode(credentials).decode().partition(":")

@@ -43,10 +43,12 @@ async def fetch(http: aiohttp.ClientSession, url: str) -> bytes:
 
 
 async def post_form(
-    http: aiohttp.ClientSession, url: str, form: dict[str, str], auth: aiohttp.BasicAuth | None = None
+    http: aiohttp.ClientSession, url: str, form: dict[str, str], authorization: str | None = None
 ) -> bytes:
     """The answer to a form. Raises IssuerUnavailable."""
-    return await _answered(http, "POST", url, data=form, headers={"Authorization": auth.encode()} if auth else {})
+    return await _answered(
+        http, "POST", url, data=form, headers={"Authorization": authorization} if authorization else {}
+    )
 
 
 async def _answered(

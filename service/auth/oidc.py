@@ -176,7 +176,7 @@ class SignIn:
         if self._client_secret:
             if "client_secret_basic" in discovery.token_endpoint_auth_methods_supported:
                 # RFC 6749, 2.3.1: each half is form-encoded first.
-                basic = aiohttp.BasicAuth(quote(self._client_id, safe=""), quote(self._client_secret, safe=""))
+                basic = aiohttp.encode_basic_auth(quote(self._client_id, safe=""), quote(self._client_secret, safe=""))
             else:
                 form["client_secret"] = self._client_secret
         try:

@@ -119,14 +119,14 @@ async def test_no_other_origin_is_allowed_unless_it_is_named(api: Service) -> No
     assert not [name for name in answer.headers if name.startswith("Access-Control")]
 
 
-async def test_a_named_origin_may_call_with_a_token_and_no_other_may(start: Start, provider: Provider) -> None:
-    async with start(auth_issuer=provider.issuer, cors_origins=("https://tools.example",)) as service:
+async def test_a_named_origin_may_call_with_a_token_and_no_other_may(start: Start, issuer: Provider) -> None:
+    async with start(auth_issuer=issuer.issuer, cors_origins=("https://tools.example",)) as service:
         asked = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization,if-match"}
         allowed = await service.send("OPTIONS", "/api/reports", Origin="https://tools.example", **asked)
         assert allowed.status == 200
         assert allowed.headers["Access-Control-Allow-Origin"] == "https://tools.example"
         assert "Access-Control-Allow-Credentials" not in allowed.headers
-        token = f"Bearer {provider.token()}"
+        token = f"Bearer {issuer.token()}"
         answer = await service.post("/api/reports", {}, Origin="https://tools.example", Authorization=token)
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (201, "https://tools.example")
         assert "ETag" in answer.headers["Access-Control-Expose-Headers"]
@@ -137,10 +137,10 @@ async def test_a_named_origin_may_call_with_a_token_and_no_other_may(start: Star
             assert "Origin" in answer.headers["Vary"]
 
 
-async def test_behind_https_its_own_pages_may_write_and_browsers_keep_to_it(start: Start, provider: Provider) -> None:
+async def test_behind_https_its_own_pages_may_write_and_browsers_keep_to_it(start: Start, issuer: Provider) -> None:
     public = {"public_url": "https://Reports.example.com/", "allowed_hosts": ("api.internal",)}
-    async with start(auth_issuer=provider.issuer, **public) as service:
-        token = f"Bearer {provider.token()}"
+    async with start(auth_issuer=issuer.issuer, **public) as service:
+        token = f"Bearer {issuer.token()}"
         sent = {"Host": "reports.example.com", "Authorization": token}
         answer = await service.post("/api/reports", {}, Origin="https://reports.example.com", **sent)
         assert answer.status == 201

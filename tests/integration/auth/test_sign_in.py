@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import asyncpg
+import msgspec
 import pytest
+import pytest_asyncio
 from yarl import URL
 
-from db.pool import Pool
-from service.auth import door, sessions
-from tests.integration.auth.conftest import Start
+from service.auth import codes, door, sessions
+from tests.integration.auth.conftest import ROLES, Start
 from tests.integration.auth.test_tokens import refused
-from tests.provider import CLIENT, SECRET, Provider
-from tests.service import Answer, Service
+from tests.postgres import Database, Server
+from tests.provider import CLIENT, SECRET, Provider, running_provider
+from tests.service import Answer, Service, serving, settings_for
+from tests.service import shared_api as shared_api
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OUR_SCOPES = "openid reports:write events:read"
 
@@ -29,10 +35,10 @@ class Browser:
         self.http = http
         self.url = str(service.program.api_url)
 
-    async def send(self, method: str, path: str, *, follow: bool = True, **headers: str) -> Answer:
+    async def send(self, method: str, path: str, follow: bool = True, /, **headers: str) -> Answer:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         data = b'{"name": "x"}' if method == "POST" and path.startswith("/api") else None
-        address = URL(path if "://" in path else self.url + path, encoded=True)
+        address = URL(path if path.startswith("http") else self.url + path, encoded=True)
         async with self.http.request(method, address, data=data, headers=sent, allow_redirects=follow) as response:
             return Answer(response.status, response.headers, await response.read())
 
@@ -51,30 +57,41 @@ class Browser:
 
 @asynccontextmanager
 async def browsing(service: Service) -> AsyncIterator[Browser]:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.CookieJar(unsafe=True), timeout=aiohttp.ClientTimeout(total=30)
+    ) as http:
         yield Browser(http, service)
 
 
-@pytest.fixture
-async def service(start: Start, provider: Provider) -> AsyncIterator[Service]:
-    """A service that people sign in to at the provider."""
-    settings = {"auth_client_id": CLIENT, "auth_client_secret": SECRET, "auth_sign_in_scope": OUR_SCOPES}
-    async with start(auth_issuer=provider.issuer, **settings) as service:
-        provider.redirect_uris = {f"{service.program.api_url}/auth/callback"}
-        yield service
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(
+    postgres_server: Server, issuer: Provider, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    """A service that people sign in to at the issuer."""
+    async with postgres_server.fresh_database() as database:
+        settings = msgspec.structs.replace(
+            settings_for(database, tmp_path_factory.mktemp("data")),
+            auth_issuer=issuer.issuer,
+            auth_client_id=CLIENT,
+            auth_client_secret=SECRET,
+            auth_sign_in_scope=OUR_SCOPES,
+        )
+        async with serving(settings, ROLES) as service:
+            issuer.redirect_uris.add(f"{service.program.api_url}/auth/callback")
+            yield service
 
 
 @pytest.fixture
+def provider(issuer: Provider) -> Iterator[Provider]:
+    """The issuer, to have it answer otherwise for one test."""
+    yield issuer
+    issuer.id_token_changes, issuer.granted = {}, None
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def browser(service: Service) -> AsyncIterator[Browser]:
     async with browsing(service) as browser:
         yield browser
-
-
-@pytest.fixture
-async def local(start: Start) -> AsyncIterator[Service]:
-    """A service without an issuer."""
-    async with start() as service:
-        yield service
 
 
 def set_cookies(answer: Answer) -> list[str]:
@@ -104,18 +121,18 @@ async def test_a_sign_in_leads_where_it_was_to_lead_and_nowhere_else(browser: Br
     answer = await browser.open("/auth/sign-in?return_to=/healthz")
     assert answer.json == {"status": "alive"}
     for other in ("https://evil.example", "//evil.example", "/\\evil.example", "healthz", "/a%0Ab", "/a%0A", ""):
-        answer = await browser.open(f"/auth/sign-in?return_to={other}", follow=False)  # type: ignore[arg-type]
+        answer = await browser.send("GET", f"/auth/sign-in?return_to={other}", False)
         assert answer.status == 400, other
 
 
 async def test_the_cookie_is_for_no_script_and_for_no_other_site(browser: Browser, provider: Provider) -> None:
-    first = await browser.send("GET", "/auth/sign-in", follow=False)
+    first = await browser.send("GET", "/auth/sign-in", False)
     attempt, challenge = set_cookies(first)[0], parse_qs(urlsplit(first.headers["Location"]).query)
     assert first.status == 303
     assert challenge["code_challenge_method"] == ["S256"]
     assert challenge["state"][0] not in challenge["nonce"]
-    second = await browser.send("GET", first.headers["Location"], follow=False)
-    third = await browser.send("GET", second.headers["Location"], follow=False)
+    second = await browser.send("GET", first.headers["Location"], False)
+    third = await browser.send("GET", second.headers["Location"], False)
     session = next(cookie for cookie in set_cookies(third) if "_session_" in cookie)
     for cookie in (attempt, session):
         assert {"HttpOnly", "Path=/", "SameSite=lax"} <= set(cookie.split("; "))
@@ -146,19 +163,19 @@ FORGED: dict[str, Callable[[dict[str, str]], dict[str, str]]] = {
 
 @pytest.mark.parametrize("forged", FORGED)
 async def test_an_answer_that_is_not_the_providers_signs_nobody_in(browser: Browser, forged: str) -> None:
-    first = await browser.send("GET", "/auth/sign-in", follow=False)
-    second = await browser.send("GET", first.headers["Location"], follow=False)
+    first = await browser.send("GET", "/auth/sign-in", False)
+    second = await browser.send("GET", first.headers["Location"], False)
     address = URL(second.headers["Location"])
     refused(await browser.open(str(address.with_query(FORGED[forged](dict(address.query))))))
     assert (await browser.open("/auth/session")).status == 401
 
 
 async def test_an_answer_is_good_in_the_browser_that_began_and_once(browser: Browser, service: Service) -> None:
-    first = await browser.send("GET", "/auth/sign-in", follow=False)
-    second = await browser.send("GET", first.headers["Location"], follow=False)
+    first = await browser.send("GET", "/auth/sign-in", False)
+    second = await browser.send("GET", first.headers["Location"], False)
     async with browsing(service) as victim:
         refused(await victim.open(second.headers["Location"]))
-        await victim.send("GET", "/auth/sign-in", follow=False)
+        await victim.send("GET", "/auth/sign-in", False)
         refused(await victim.open(second.headers["Location"]))
     assert (await browser.send("HEAD", second.headers["Location"])).status == 200
     assert (await browser.open(second.headers["Location"])).status == 200
@@ -197,18 +214,23 @@ async def test_nobody_gets_more_than_was_asked_for(browser: Browser, provider: P
 async def test_everybody_may_be_given_scopes_of_ours(start: Start, provider: Provider) -> None:
     settings = {"auth_client_id": CLIENT, "auth_client_secret": SECRET, "auth_sign_in_grants": ("schedules:write",)}
     async with start(auth_issuer=provider.issuer, **settings) as service, browsing(service) as browser:
-        provider.redirect_uris = {f"{service.program.api_url}/auth/callback"}
+        provider.redirect_uris.add(f"{service.program.api_url}/auth/callback")
         assert (await signed_in(browser))["scopes"] == ["schedules:write"]
 
 
-async def test_a_provider_that_is_away_is_503(browser: Browser, provider: Provider) -> None:
-    provider.down = True
-    answer = await browser.open("/auth/sign-in")
-    # It said where to go before: with that the browser goes there, and finds out itself.
-    assert answer.status == 503 or "code" in answer.json
+async def test_a_provider_that_is_away_is_503(start: Start) -> None:
+    async with running_provider() as provider:
+        provider.down = True
+        async with start(auth_issuer=provider.issuer, auth_client_id=CLIENT) as service, browsing(service) as browser:
+            answer = await browser.open("/auth/sign-in")
+            assert (answer.status, answer.json["code"]) == (503, "issuer_unavailable")
+            provider.down = False
+            assert (await browser.send("GET", "/auth/sign-in", False)).status == 303
 
 
-async def test_forged_writes_with_a_cookie_are_refused(browser: Browser) -> None:
+async def test_forged_writes_with_a_cookie_are_refused(browser: Browser, service: Service) -> None:
+    pool = service.program.pool
+    before = await pool.fetchval("SELECT coalesce(max(position), 0) FROM report_builder_audit")
     token = (await signed_in(browser))["csrf_token"]
     for origin in ("https://evil.example", "null", "http://127.0.0.1:1", browser.url.replace("http:", "ftp:")):
         answer = await browser.write(csrf=token, Origin=origin)
@@ -225,7 +247,7 @@ async def test_forged_writes_with_a_cookie_are_refused(browser: Browser) -> None
         answer = await browser.write(csrf=shown)
         assert (answer.status, answer.json["code"]) == (403, "csrf_token_wrong"), shown
     assert (await browser.write(csrf=token)).status == 201
-    assert (await browser.open("/api/events")).json["events"][0]["sequence"] == f"{1:020}"
+    assert (await pool.fetchval("SELECT max(position) FROM report_builder_audit")) == before + 1
 
 
 async def test_one_sessions_token_is_not_anothers(browser: Browser, service: Service) -> None:
@@ -248,13 +270,13 @@ async def test_signing_out_ends_the_session_and_a_write_may_not_be_forged(browse
 
 
 async def test_all_sessions_of_a_person_can_be_ended_in_every_process(
-    service: Service, start: Start, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with browsing(service) as lost, browsing(service) as own:
         await signed_in(lost)
         token = (await signed_in(own))["csrf_token"]
         (cookie,) = lost.cookies
-        async with start(auth_issuer=provider.issuer) as other:
+        async with serving(service.settings, ROLES) as other:
             # Another process has another port here, and so another name for the cookie.
             value = cookie.partition("=")[2]
             elsewhere = f"report_builder_session_{URL(str(other.program.api_url)).port}={value}"
@@ -269,20 +291,23 @@ async def test_all_sessions_of_a_person_can_be_ended_in_every_process(
 
 
 async def test_a_session_ends_by_the_databases_clock(
-    browser: Browser, pool: Pool, later: Callable[[float], None]
+    start: Start, provider: Provider, database: Database, later: Callable[[float], None]
 ) -> None:
-    await signed_in(browser)
-    later(43200 + 60)  # no longer remembered as valid, so looked up again
-    assert (await browser.open("/auth/session")).status == 200
-    await pool.execute("SELECT 1")
-    admin = "UPDATE sign_in_sessions SET expires_at = clock_timestamp()"
-    with pytest.raises(Exception, match="permission denied"):
-        await pool.execute(admin)
+    settings = {"auth_client_id": CLIENT, "auth_client_secret": SECRET}
+    async with start(auth_issuer=provider.issuer, **settings) as service, browsing(service) as browser:
+        provider.redirect_uris.add(f"{service.program.api_url}/auth/callback")
+        await signed_in(browser)
+        later(43200 + 60)  # no longer remembered as valid, so looked up again
+        assert (await browser.open("/auth/session")).status == 200
+        admin = await asyncpg.connect(database.admin_url)
+        await admin.execute("UPDATE sign_in_sessions SET expires_at = clock_timestamp()")
+        await admin.close()
+        refused(await browser.open("/auth/session"))
 
 
-async def test_the_database_holds_nothing_that_opens_a_session(browser: Browser, pool: Pool) -> None:
+async def test_the_database_holds_nothing_that_opens_a_session(browser: Browser, service: Service) -> None:
     session = await signed_in(browser)
-    row = await pool.fetchval("SELECT string_agg(s::text, '') FROM sign_in_sessions s")
+    row = await service.program.pool.fetchval("SELECT string_agg(s::text, '') FROM sign_in_sessions s")
     assert browser.cookies[0].partition("=")[2] not in row
     assert session["csrf_token"] not in row
 
@@ -296,9 +321,11 @@ async def test_a_live_stream_ends_with_its_session(browser: Browser, monkeypatch
         await response.content.read()
 
 
-async def test_the_link_of_the_start_signs_in_once(local: Service) -> None:
-    link = str(local.program.sign_in_url)
-    async with browsing(local) as browser, browsing(local) as second:
+async def test_the_link_of_the_start_signs_in_once_and_on_this_machine_alone(shared_api: Service) -> None:
+    link = str(shared_api.program.sign_in_url)
+    refused(await shared_api.get(URL(link).path, X_Forwarded_For="203.0.113.9"))
+    refused(await shared_api.get("/auth/code/guessed"))
+    async with browsing(shared_api) as browser, browsing(shared_api) as second:
         assert (await browser.send("HEAD", link)).status == 200
         answers = await asyncio.gather(browser.open(link), second.open(link))
         assert sorted(answer.status for answer in answers) == [200, 401]
@@ -309,22 +336,20 @@ async def test_the_link_of_the_start_signs_in_once(local: Service) -> None:
         assert (await winner.write()).json["code"] == "csrf_token_wrong"
 
 
-async def test_a_link_is_for_this_machine_and_ends_soon(local: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    link = URL(str(local.program.sign_in_url)).path
-    refused(await local.get(link, X_Forwarded_For="203.0.113.9"))
-    refused(await local.get("/auth/code/guessed"))
-    monkeypatch.setattr("service.auth.codes.time.monotonic", lambda: 1e12)
-    refused(await local.get(link))
+async def test_a_link_ends_soon(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codes, "LIFETIME", 0.0)
+    async with start() as service:
+        refused(await service.get(URL(str(service.program.sign_in_url)).path))
 
 
-async def test_a_session_that_is_over_is_taken_out_of_the_browser(local: Service) -> None:
-    name = f"report_builder_session_{URL(str(local.program.api_url)).port}"
-    answer = await local.get("/auth/session", Cookie=f"{name}=gone")
+async def test_a_session_that_is_over_is_taken_out_of_the_browser(shared_api: Service) -> None:
+    name = f"report_builder_session_{URL(str(shared_api.program.api_url)).port}"
+    answer = await shared_api.get("/auth/session", Cookie=f"{name}=gone")
     refused(answer)
     assert answer.headers["Set-Cookie"].startswith(f'{name}=""; ')
-    assert (await local.get("/auth/session")).json["credential"] == "none"
+    assert (await shared_api.get("/auth/session")).json["credential"] == "none"
 
 
-async def test_without_an_issuer_there_is_nowhere_to_sign_in(local: Service) -> None:
-    assert (await local.get("/auth/sign-in")).status == 404
-    refused(await local.get("/auth/callback?state=x&code=y"))
+async def test_without_an_issuer_there_is_nowhere_to_sign_in(shared_api: Service) -> None:
+    assert (await shared_api.get("/auth/sign-in")).status == 404
+    refused(await shared_api.get("/auth/callback?state=x&code=y"))

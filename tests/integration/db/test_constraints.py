@@ -13,6 +13,7 @@ import pytest
 from tests.postgres import Database, Server
 
 NIL, ONE, TWO = (f"00000000-0000-7000-8000-00000000000{digit}" for digit in range(3))
+LOCAL_PERSON = ONE
 
 # One valid row of each table; NIL is the collection and the segment.
 ROWS: dict[str, dict[str, Any]] = {
@@ -165,6 +166,15 @@ ROWS: dict[str, dict[str, Any]] = {
         "holds_slot": True,
         "lease_until": "2025-01-01",
     },
+    "users": {},
+    "sign_in_sessions": {
+        "token_hash": "\\x" + 32 * "00",
+        "user_id": LOCAL_PERSON,
+        "teams": ["team-1"],
+        "scopes": ["admin"],
+        "created_at": "2025-01-01",
+        "expires_at": "2025-01-02",
+    },
 }
 
 # What makes a second row of the table a valid one.
@@ -185,6 +195,8 @@ ANOTHER: dict[str, dict[str, Any]] = {
     "report_data_weeks": {"segment_id": ONE, "segment_number": 2},
     "workflow_schedules": {"schedule_id": ONE},
     "segment_leases": {"segment_id": ONE},
+    "users": {"user_id": TWO, "subject": "another"},
+    "sign_in_sessions": {"token_hash": "\\x" + 32 * "01"},
 }
 
 # Table, constraint, and what the second row has instead.
@@ -274,6 +286,11 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("segment_leases", "segment_leases_lane_check", {"lane": "fast"}),
     ("segment_leases", "segment_leases_step_check", {"step": "wait"}),
     ("segment_leases", "segment_leases_fence_check", {"fence": 0}),
+    ("users", "users_pkey", {"user_id": LOCAL_PERSON}),
+    ("users", "users_issuer_subject_key", {"subject": "local"}),
+    ("sign_in_sessions", "sign_in_sessions_pkey", {"token_hash": "\\x" + 32 * "00"}),
+    ("sign_in_sessions", "sign_in_sessions_user_id_fkey", {"user_id": TWO}),
+    ("sign_in_sessions", "sign_in_sessions_token_hash_check", {"token_hash": "\\x00"}),
 ]
 
 

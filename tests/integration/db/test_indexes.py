@@ -60,6 +60,12 @@ SELECT 'amc' || n || '/team-' || k, 'amc' || n, 'team-' || k, now(), CASE WHEN n
 INSERT INTO segment_leases
 SELECT md5('l' || n)::uuid, md5('c' || n)::uuid, 'team-1', NULL, 'w1', 'amc1', 'bulk', 1, 'poll', 1, true,
        now() + n * interval '1 second' FROM generate_series(1, 3000) n;
+INSERT INTO users
+SELECT md5('u' || n)::uuid, 'https://issuer.example', 'subject-' || n, NULL, NULL, now(), now()
+  FROM generate_series(1, 5000) n;
+INSERT INTO sign_in_sessions
+SELECT decode(md5('s' || n) || md5('t' || n), 'hex'), md5('u' || n)::uuid, '{{red}}', '{{admin}}', now(),
+       now() + n * interval '1 minute' FROM generate_series(1, 5000) n;
 """
 FREE_SLOTS = 4 * 9  # instance amc1 is full, and one slot of each is not for bulk work
 
@@ -140,6 +146,13 @@ QUERIES: list[tuple[str, str]] = [
         "segment_leases_lease_until_idx",
         "SELECT * FROM segment_leases WHERE lease_until < now() ORDER BY lease_until",
     ),
+    ("users_issuer_subject_key", "SELECT user_id FROM users WHERE issuer = 'i' AND subject = 's'"),
+    (
+        "sign_in_sessions_pkey",
+        "SELECT user_id FROM sign_in_sessions WHERE token_hash = sha256('a') AND expires_at > clock_timestamp()",
+    ),
+    ("sign_in_sessions_user_idx", f"DELETE FROM sign_in_sessions WHERE user_id = {USER}"),
+    ("sign_in_sessions_expires_at_idx", "DELETE FROM sign_in_sessions WHERE expires_at < now()"),
     (
         "report_builder_audit_pkey",
         f"SELECT {COLUMNS} FROM report_builder_audit WHERE position > 5000 ORDER BY position LIMIT 500",
