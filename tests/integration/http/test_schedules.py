@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ from tests.service import INSTANCE_ID, WEEK, Client, Service, serving, settings_
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+numbers = count(1000)
 DAILY = {"frequency": "daily", "time": "02:30", "timezone": "America/New_York"}
 
 
@@ -44,7 +46,8 @@ async def body_of(api: Client, **changes: Any) -> dict[str, Any]:
         "instance_id": INSTANCE_ID,
         "workflow_id": await api.workflow(),
         "lookback_config": WEEK,
-        "schedule_config": DAILY,
+        # Each another one, as a team may have no schedule twice.
+        "schedule_config": {**DAILY, "maxRuns": next(numbers)},
         **changes,
     }
 
