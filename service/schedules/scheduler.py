@@ -35,7 +35,7 @@ BROKEN_PAUSE = 60.0
 
 # By its own index each: what is due, what is over, who may stop waiting, whose hold has ended.
 CALLED_FOR = """
-    s.schedule_id IN (
+    s.schedule_id = ANY (ARRAY(
         SELECT schedule_id FROM workflow_schedules WHERE status = 'active' AND next_run_at <= $1
         UNION
         SELECT schedule_id FROM workflow_schedules
@@ -49,7 +49,7 @@ CALLED_FOR = """
         SELECT h.schedule_id FROM workflow_schedules h
           JOIN report_data_collections b ON b.collection_id = h.backfill_collection_id
          WHERE h.held AND b.finished_at IS NOT NULL
-    ) AND s.schedule_id <> ALL ($2) ORDER BY s.next_run_at LIMIT $3
+    )) AND s.schedule_id <> ALL ($2) ORDER BY s.next_run_at LIMIT $3
 """
 
 
