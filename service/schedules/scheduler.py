@@ -33,15 +33,23 @@ BATCH = 100
 BROKEN_PAUSE = 60.0
 """Seconds until a schedule that could not be decided is tried again."""
 
-_CALLED_FOR = """
-    (s.status = 'active' AND NOT s.held
-        AND (s.next_run_at <= $1 OR (s.next_run_at IS NULL AND s.waiting_run_id IS NULL))
-     OR s.status = 'active' AND s.waiting_run_id IS NOT NULL
-        AND (s.schedule_config ->> 'overlap' = 'allow' OR NOT EXISTS (
-              SELECT FROM report_data_collections c WHERE c.schedule_id = s.schedule_id AND c.finished_at IS NULL))
-     OR s.held AND EXISTS (SELECT FROM report_data_collections b
-                            WHERE b.collection_id = s.backfill_collection_id AND b.finished_at IS NOT NULL))
-    AND s.schedule_id <> ALL ($2) ORDER BY s.next_run_at LIMIT $3
+# By its own index each: what is due, what is over, who may stop waiting, whose hold has ended.
+CALLED_FOR = """
+    s.schedule_id = ANY (ARRAY(
+        SELECT schedule_id FROM workflow_schedules WHERE status = 'active' AND next_run_at <= $1
+        UNION
+        SELECT schedule_id FROM workflow_schedules
+         WHERE status = 'active' AND next_run_at IS NULL AND waiting_run_id IS NULL AND NOT held
+        UNION
+        SELECT schedule_id FROM workflow_schedules w
+         WHERE waiting_run_id IS NOT NULL AND status = 'active'
+           AND (schedule_config ->> 'overlap' = 'allow' OR NOT EXISTS (
+                 SELECT FROM report_data_collections c WHERE c.schedule_id = w.schedule_id AND c.finished_at IS NULL))
+        UNION
+        SELECT h.schedule_id FROM workflow_schedules h
+          JOIN report_data_collections b ON b.collection_id = h.backfill_collection_id
+         WHERE h.held AND b.finished_at IS NOT NULL
+    )) AND s.schedule_id <> ALL ($2) ORDER BY s.next_run_at LIMIT $3
 """
 
 
@@ -78,7 +86,7 @@ class Scheduler:
     async def look(self) -> int:
         """One round over what is called for; answers how many schedules moved. What is recorded here wakes the
         next round, which goes on with them and with the rest."""
-        found = await read_schedules(self._pool, _CALLED_FOR, self._clock.now(), self._avoided(), BATCH)
+        found = await read_schedules(self._pool, CALLED_FOR, self._clock.now(), self._avoided(), BATCH)
         return sum(await asyncio.gather(*(self._guarded(schedule) for schedule in found)))
 
     async def check_timetables(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from events.envelope import new_id
 from events.reader import COLUMNS
+from service.schedules.scheduler import CALLED_FOR as _CALLED_FOR
 from tests.postgres import Database, Server
 
 COLLECTIONS, SEGMENTS_EACH = 1000, 100
@@ -43,8 +44,16 @@ SELECT md5('h' || n)::uuid, 'team-' || n % 20, NULL, NULL, 'w1', 'amc1', 'Weekly
        '{{"type": "relative"}}', 'UTC', CASE WHEN n % 100 = 0 THEN 'active' ELSE 'ended' END,
        CASE WHEN n % 10 = 0 THEN 'completed'::backfill_status_enum END,
        CASE WHEN n % 10 = 0 THEN md5('c' || n / 10)::uuid END,
-       now() + n * interval '1 minute', now(), 1, 1, now(), now()
+       CASE WHEN n % 100 = 0 THEN now() + n * interval '1 minute' END, now(), 1, 1, now(), now(), 'SELECT 1', '[]',
+       '{{}}', NULL, n % 500 = 0, now(), CASE WHEN n % 500 = 100 THEN md5('r' || n)::uuid END,
+       CASE WHEN n % 100 <> 0 THEN 'person' END
   FROM generate_series(0, 4999) n;
+INSERT INTO schedule_runs
+SELECT md5('r' || n)::uuid, md5('h' || n % 500)::uuid, 'team-' || n % 20, now(), now() - n * interval '1 hour', NULL,
+       'missed', NULL, 'superseded', NULL, 1, now(), NULL, now()
+  FROM generate_series(0, 19999) n;
+UPDATE report_data_collections SET schedule_id = md5('h' || (row_count + segments_total) % 7)::uuid
+ WHERE finished_at IS NULL;
 INSERT INTO report_builder_audit
 SELECT n, md5('e' || n)::uuid, 'report-' || n % 20000, n / 20000 + 1, 'report.created', 1,
        'team-' || n % 20, md5('u' || n % 1000)::uuid, 'w1', NULL, '{{}}', '{{}}', now()
@@ -70,6 +79,14 @@ SELECT decode(md5('s' || n) || md5('t' || n), 'hex'), md5('u' || n)::uuid, '{{re
 FREE_SLOTS = 4 * 9  # instance amc1 is full, and one slot of each is not for bulk work
 
 COLLECTION, USER, STREAM = "md5('c7')::uuid", "md5('u7')::uuid", "'report-7'"
+
+# What the scheduler asks for again and again.
+CALLED_FOR = (
+    ("SELECT * FROM workflow_schedules s WHERE " + _CALLED_FOR)
+    .replace("$1", "now()")
+    .replace("$2", "'{}'::uuid[]")
+    .replace("$3", "100")
+)
 
 QUERIES: list[tuple[str, str]] = [
     (
@@ -141,6 +158,18 @@ QUERIES: list[tuple[str, str]] = [
     (
         "instance_grants_instance_idx",
         "SELECT team_id FROM instance_grants WHERE instance_id = 'amc7' AND revoked_at IS NULL ORDER BY team_id",
+    ),
+    ("workflow_schedules_due_idx", CALLED_FOR),
+    ("workflow_schedules_held_idx", CALLED_FOR),
+    ("workflow_schedules_waiting_idx", CALLED_FOR),
+    (
+        "report_data_collections_running_idx",
+        "SELECT count(*) FROM report_data_collections c WHERE c.schedule_id = md5('h1')::uuid"
+        " AND c.finished_at IS NULL",
+    ),
+    (
+        "schedule_runs_schedule_idx",
+        "SELECT * FROM schedule_runs WHERE schedule_id = md5('h1')::uuid ORDER BY instant DESC, run_id DESC LIMIT 50",
     ),
     (
         "segment_leases_lease_until_idx",
