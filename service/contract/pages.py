@@ -83,7 +83,7 @@ def _operation(path: str, method: str, operation: Json, document: Json) -> str:
                 f"<code>{escape(each['name'])}</code>{_star(each.get('required', False))}",
                 each["in"],
                 _type(each["schema"]),
-                escape(each.get("description", "")),
+                _markdown_inline(each.get("description", "")),
             )
             for each in operation["parameters"]
         ]

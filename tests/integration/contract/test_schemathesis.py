@@ -15,6 +15,8 @@ from tests.deployment import ROOT
 from tests.service import INSTANCE_ID, Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+HANGING = 600
+"""Seconds after which it is stuck: the number of cases, and so its work, is bounded by the configuration."""
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 
@@ -30,7 +32,12 @@ async def test_the_service_does_what_its_document_says(shared_api: Service, caps
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output = (await run.communicate())[0].decode()
+    try:
+        async with asyncio.timeout(HANGING):
+            output = (await run.communicate())[0].decode()
+    finally:
+        if run.returncode is None:
+            run.kill()
     assert run.returncode == 0, output
     count = re.search(r"(\d+) generated, (\d+) passed", output)
     assert count, output
