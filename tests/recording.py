@@ -39,7 +39,8 @@ Verdict = Appended | Conflict | HalfKnown | KeyReused
 
 def note(text: str = "a projection", **surroundings: Any) -> NewEvent:
     """An event that no read model is made from."""
-    return NewEvent(data=ProjectionRebuilt(text, 0, 0, 0, 0), **({"team_id": TEAM} | surroundings))
+    made: dict[str, Any] = {"data": ProjectionRebuilt(text, 0, 0, 0, 0), "team_id": TEAM}
+    return NewEvent(**(made | surroundings))
 
 
 def request(

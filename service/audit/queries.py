@@ -1,8 +1,8 @@
 """Which events a page of activity shows, and the SQL that finds them.
 
-The log has few indexes, as each append pays for them. Blocks of positions that may hold what is asked for come
-from `activity_blocks`, and of these as many are read as the page needs: a page costs the same at any length of
-the log, wherever it begins. What is found is read through the view `report_builder_activity`.
+The log has few indexes, as each append pays for them. The positions that pass come from `activity_blocks`, an
+index beside it, newest or oldest first: a page costs the same at any length of the log, wherever it begins. What
+is found is read through the view `report_builder_activity`.
 """
 
 from __future__ import annotations
@@ -75,17 +75,17 @@ class Arguments:
 
 Statement = tuple[str, list[Any]]
 
-BOUNDS = """
-SELECT coalesce((SELECT block FROM activity_blocks WHERE facet = 'all' AND value = '' ORDER BY block DESC LIMIT 1), -1)
-         AS last_indexed,
+BOUNDS = f"""
+SELECT (coalesce((SELECT block FROM activity_blocks WHERE facet = 'all' AND value = '' ORDER BY block DESC LIMIT 1), -1)
+        + 1) * {BLOCK} AS indexed,
        coalesce((SELECT max(position) FROM report_builder_audit), 0) AS head,
        position_before($1::timestamptz) AS before_since, position_before($2::timestamptz) AS before_until
-"""
-"""Where the index ends, where the log ends, and where the times lie in it (0 for null)."""
+"""  # noqa: S608
+"""The last positions of the index and of the log, and where the times lie in it (null for null)."""
 
 
 def facets(filters: Filters) -> list[Facet]:
-    """What a block must have, each one of its values; the first is the one to go by."""
+    """What an event must have: of each facet one of the values. All but the first have one value alone."""
     team, types = filters.team_id, filters.types
     found: list[Facet] = []
     if types is not None:
@@ -100,59 +100,55 @@ def facets(filters: Filters) -> list[Facet]:
 
 
 def blocks_statement(filters: Filters, order: Order, first: int, last: int, limit: int) -> Statement:
-    """The next blocks of `first` to `last` that may hold what passes, at most `limit`, in the page's order."""
+    """The next blocks of `first` to `last` that hold events that pass, at most `limit`, in the page's order, and
+    which of their positions these are."""
     arguments = Arguments()
     (facet, values), *others = facets(filters)
-    also = "".join(
-        f" AND EXISTS (SELECT FROM activity_blocks o WHERE o.facet = {arguments.add(name)}"
-        f" AND o.value = {arguments.add(value)} AND o.block = b.block)"
-        for name, (value,) in others
-    )
+    joined, bits = "", "b.bits"
+    for number, (name, (value,)) in enumerate(others):
+        joined += (
+            f" JOIN activity_blocks o{number} ON o{number}.facet = {arguments.add(name)}"
+            f" AND o{number}.value = {arguments.add(value)} AND o{number}.block = b.block"
+        )
+        bits += f" & o{number}.bits"
     direction = _direction(order)
+    # Of each value as many blocks as of all together: none of these is newer than what a value leaves out.
     return (
-        "SELECT DISTINCT found.block"  # noqa: S608
+        "SELECT found.block, bit_or(found.bits) AS bits"  # noqa: S608
         f" FROM unnest({arguments.add(values)}::text[]) AS wanted(value) CROSS JOIN LATERAL ("
-        f"   SELECT b.block FROM activity_blocks b WHERE b.facet = {arguments.add(facet)} AND b.value = wanted.value"
-        f"    AND b.block BETWEEN {arguments.add(first)} AND {arguments.add(last)}{also}"
+        f"   SELECT b.block, {bits} AS bits FROM activity_blocks b{joined}"
+        f"    WHERE b.facet = {arguments.add(facet)} AND b.value = wanted.value"
+        f"      AND b.block BETWEEN {arguments.add(first)} AND {arguments.add(last)}"
+        f"      {f'AND ({bits}) <> 0::bit({BLOCK})' if others else ''}"
         f"    ORDER BY b.block {direction} LIMIT {limit}) AS found"
-        f" ORDER BY found.block {direction} LIMIT {limit}",
+        f" GROUP BY found.block ORDER BY found.block {direction} LIMIT {limit}",
         arguments.values,
     )
 
 
-def rows_statement(
-    filters: Filters, order: Order, blocks: Sequence[int], after: int, before: int, limit: int, *, bodies: bool
+def positions_statement(
+    filters: Filters, order: Order, positions: Sequence[int], limit: int, *, bodies: bool
 ) -> Statement:
-    """What passes in these blocks, between the positions, at most `limit`, in the page's order."""
+    """Of the events at these positions those that pass, at most `limit`, in the page's order."""
     arguments = Arguments()
-    direction = _direction(order)
-    wanted = arguments.add(list(blocks))
-    between = f"a.position > {arguments.add(after)} AND a.position < {arguments.add(before)}"
     return (
-        f"SELECT {_columns(bodies)} FROM report_builder_activity v WHERE v.position = ANY (ARRAY("  # noqa: S608
-        f"  SELECT a.position FROM unnest({wanted}::bigint[]) AS wanted(block)"
-        f"    JOIN report_builder_audit a ON a.position > wanted.block * {BLOCK}"
-        f"                               AND a.position <= wanted.block * {BLOCK} + {BLOCK}"
-        f"   WHERE {between}{_conditions(filters, arguments)}"
-        f"   ORDER BY a.position {direction} LIMIT {limit}))"
-        f" ORDER BY v.position {direction}",
+        f"SELECT {_columns(bodies)} FROM report_builder_activity a"  # noqa: S608
+        f" WHERE a.position = ANY ({arguments.add(list(positions))}::bigint[]){_conditions(filters, arguments)}"
+        f" ORDER BY a.position {_direction(order)} LIMIT {limit}",
         arguments.values,
     )
 
 
 def stream_statement(filters: Filters, order: Order, after: int, before: int, limit: int, *, bodies: bool) -> Statement:
-    """What passes in the one stream of the filters."""
+    """What passes in the one stream of the filters, between the positions."""
     arguments = Arguments()
-    direction = _direction(order)
     stream = arguments.add(filters.stream)
     return (
-        f"SELECT {_columns(bodies)} FROM report_builder_activity v WHERE v.position = ANY (ARRAY("  # noqa: S608
-        f"  SELECT a.position FROM report_builder_audit a WHERE a.stream = {stream}"
-        f"     AND a.stream_version > stream_version_at({stream}, {arguments.add(after)})"
-        f"     AND a.stream_version <= stream_version_at({stream}, {arguments.add(before - 1)})"
+        f"SELECT {_columns(bodies)} FROM report_builder_activity a WHERE a.stream = {stream}"  # noqa: S608
+        f"   AND a.stream_version > stream_version_at({stream}, {arguments.add(after)})"
+        f"   AND a.stream_version <= stream_version_at({stream}, {arguments.add(before - 1)})"
         f"   {_conditions(filters, arguments)}"
-        f"   ORDER BY a.stream_version {direction} LIMIT {limit}))"
-        f" ORDER BY v.position {direction}",
+        f" ORDER BY a.stream_version {_direction(order)} LIMIT {limit}",
         arguments.values,
     )
 
@@ -166,7 +162,7 @@ def _direction(order: Order) -> str:
 
 
 def _conditions(filters: Filters, arguments: Arguments) -> str:
-    """What each event is held against; the blocks only said that it may be there."""
+    """What each event is held against, whatever the index says of it."""
     found = [
         f" AND a.{column} = {arguments.add(value)}"
         for column, value in (

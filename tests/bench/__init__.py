@@ -1,4 +1,5 @@
-"""Benchmarks: `make bench` runs `python -m tests.bench`, the append benchmark.
+"""Benchmarks: `make bench` runs `python -m tests.bench`, the append benchmark; `make bench ARGS=activity`
+that of the activity pages.
 
 One module per contender, each with a `measure` that loads it for some seconds and then checks every row.
 No figure is stored here: machines differ, so only ratios within one run mean anything.

@@ -1,6 +1,7 @@
-"""`python -m tests.bench [--quick] [--json]`: how many single events a second become durable, ours beside others.
+"""`python -m tests.bench [append] [--quick] [--json]`: how many single events a second become durable, ours
+beside others. `python -m tests.bench activity`: how long pages of activity take at a million events.
 
-All run on the same embedded server, each round in a database of its own, one after the other and in another
+All appenders run on the same embedded server, each round in a database of its own, one after the other and in another
 order each round. Exit code 1 if a target is missed or a contender has recorded anything wrongly.
 """
 
@@ -18,7 +19,7 @@ import asyncpg
 import msgspec
 import uvloop
 
-from tests.bench import library, pgbench, pool, writer
+from tests.bench import activity, library, pgbench, pool, writer
 from tests.bench.measuring import CALLERS, Load, Result, WrongRows
 from tests.bench.report import OURS, Report, report_of, table
 from tests.postgres import Database, Server, start_server
@@ -41,17 +42,24 @@ class NotDurable(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="3 rounds of 2 s each instead of 5 of 4 s")
+    parser.add_argument("what", nargs="?", choices=("append", "activity"), default="append")
+    parser.add_argument(
+        "--quick", action="store_true", help="3 rounds of 2 s each instead of 5 of 4 s; 20 pages of each"
+    )
     parser.add_argument("--json", action="store_true", help="the figures as JSON instead of a table")
     options = parser.parse_args()
     rounds, load = (3, Load(1, 2)) if options.quick else (5, Load(2, 4))
     # Not in a private folder: as root the server runs as another user, who must be able to pass through.
     folder = Path(tempfile.mkdtemp(prefix="report-builder-bench-", dir="/var/tmp"))
     try:
-        pgbench.find_pgbench()
+        if options.what == "append":
+            pgbench.find_pgbench()
         server, postgres = start_server(folder / "data")
         try:
-            report = uvloop.run(run(server, rounds, load))
+            if options.what == "activity":
+                pages = uvloop.run(activity.run(server, 20 if options.quick else activity.ROUNDS))
+            else:
+                report = uvloop.run(run(server, rounds, load))
         finally:
             asyncio.run(postgres.stop())
     except (NotDurable, WrongRows, pgbench.PgbenchMissing, pgbench.PgbenchFailed) as error:
@@ -59,8 +67,15 @@ def main() -> int:
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(msgspec.json.format(msgspec.json.encode(report)).decode() if options.json else table(report))
+    if options.what == "activity":
+        _print(pages, activity.table(pages), as_json=options.json)
+        return 1 if any(page.missed for page in pages) else 0
+    _print(report, table(report), as_json=options.json)
     return 1 if report.missed else 0
+
+
+def _print(figures: object, text: str, *, as_json: bool) -> None:
+    print(msgspec.json.format(msgspec.json.encode(figures)).decode() if as_json else text)
 
 
 async def run(server: Server, rounds: int, load: Load) -> Report:

@@ -1,7 +1,7 @@
--- The last position that was recorded before the moment; 0 where there is none. recorded_at never goes back from
+-- The last position that was recorded before the moment; 0 where there is none, null for null. recorded_at never goes back from
 -- one position to the next, so halving finds it, without an index on time.
 CREATE OR REPLACE FUNCTION position_before(moment timestamptz) RETURNS bigint
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE STRICT AS $$
 DECLARE
   _before bigint := 0;
   _after  bigint := coalesce((SELECT max(a.position) FROM report_builder_audit a), 0) + 1;

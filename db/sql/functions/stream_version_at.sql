@@ -1,7 +1,7 @@
 -- The version that a stream had when the log was at the position; 0 where it did not exist. Versions are dense
 -- and in the order of positions, so halving finds it.
 CREATE OR REPLACE FUNCTION stream_version_at(stream text, at_position bigint) RETURNS int
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE STRICT AS $$
 DECLARE
   _at     int := 0;
   _beyond int := coalesce((SELECT max(a.stream_version) FROM report_builder_audit a

@@ -13,6 +13,7 @@ from db.pool import Pool
 from events.append import Appended, AppendRequest, Conflict, Expected, HalfKnown, IdempotencyKey, KeyReused, Write
 from events.envelope import Metadata, new_id
 from events.reader import LogDamaged, read_after, read_head, read_stream
+from events.types.report import ReportCreated
 from tests.postgres import Database
 from tests.recording import append, last_position, note, request
 
@@ -26,7 +27,7 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection[Any
 
 async def test_what_was_appended_is_read_back_as_it_was(connection: asyncpg.Connection[Any]) -> None:
     event = note(
-        'Größe "x" \\u0041',
+        data=ReportCreated('Größe "x" \\u0041'),
         user_id=new_id(),
         workflow_id="w1",
         step_completed="review",

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 
 from db.pool import Pool, open_pool
@@ -320,7 +321,7 @@ async def test_the_activity_of_people_is_the_same_before_and_after_and_knows_the
     assert (last["entity"], last["entity_id"]) == ("report", "7")
     assert (last["workflow_id"], last["workflow_name"]) == ("w1", "Reach by campaign")
     assert last["workflow_sql"] == workflow().sql_query
-    assert last["configuration"] == '{"name":"Reach"}'
+    assert msgspec.json.decode(last["configuration"])["projection"] == "Reach"
     assert after[1]["workflow_name"] is None  # an event that is about no workflow is there too
 
 

@@ -1,0 +1,178 @@
+"""How long a page of activity and its summary take at a million events, each filter at the log's beginning, in
+its middle and at its end: all round trips of the page, as the service's own role, without HTTP.
+
+Exit code 1 where a page's 99th percentile is over the target.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from db.pool import Pool, open_pool
+from service.audit.pages import read_page
+from service.audit.queries import Filters
+from service.audit.summary import read_summary
+from tests.long_log import BIG, SMALL, fill_log
+from tests.postgres import Database, Server
+
+EVENTS = 1_000_000
+LIMIT = 50
+TARGET_MS = 20.0
+ROUNDS = 100
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """Milliseconds over the rounds; `items` is how many each page had."""
+
+    name: str
+    place: str
+    p50: float
+    p99: float
+    items: int
+
+    @property
+    def missed(self) -> bool:
+        return self.p99 > TARGET_MS and self.place != "summary"
+
+
+async def filters_of(connection: asyncpg.Connection[Any]) -> dict[str, Filters]:
+    """Each filter that the route offers, for a team with half of all events and one with a four-hundredth."""
+    row = await connection.fetchrow(
+        "SELECT user_id, workflow_id FROM report_builder_audit WHERE team_id = $1 ORDER BY position DESC LIMIT 1", BIG
+    )
+    assert row is not None
+    user: UUID = row["user_id"]
+    workflow: str = row["workflow_id"]
+    rare_user: UUID = await connection.fetchval(
+        "SELECT user_id FROM report_builder_audit WHERE team_id = $1 LIMIT 1", SMALL
+    )
+    stream: str = await connection.fetchval(
+        "SELECT stream FROM report_builder_audit WHERE position > $1 AND event_type = 'collection.created'"
+        " ORDER BY position LIMIT 1",
+        EVENTS // 2,
+    )
+    week = {"since": datetime(2026, 1, 12, tzinfo=UTC), "until": datetime(2026, 1, 19, tzinfo=UTC)}
+    big = Filters(team_id=BIG)
+
+    def also(base: Filters, **more: object) -> Filters:
+        return msgspec.structs.replace(base, **more)
+
+    return {
+        "team": big,
+        "small team": Filters(team_id=SMALL),
+        "all teams": Filters(),
+        "user": also(big, user_id=user),
+        "user of a small team": Filters(team_id=SMALL, user_id=rare_user),
+        "workflow": also(big, workflow_id=workflow),
+        "stream": Filters(stream=stream),
+        "entity report": also(big, entity="report"),
+        "entity segment": also(big, entity="segment"),
+        "type segment.": also(big, event_type="segment."),
+        "type report.submitted": also(big, event_type="report.submitted"),
+        "rare type": also(big, event_type="workflow.created"),
+        "rare type, all teams": Filters(event_type="workflow.created"),
+        "type that never was": also(big, event_type="instance.added"),
+        "step review": also(big, step="review"),
+        "step submit, small team": Filters(team_id=SMALL, step="submit"),
+        "a week": also(big, **week),
+        "a week, step submit": also(big, step="submit", **week),
+        "user and step": also(big, user_id=user, step="submit"),
+        "user and workflow": also(big, user_id=user, workflow_id=workflow),
+        "user, workflow and step": also(big, user_id=user, workflow_id=workflow, step="submit"),
+        "user of another team": also(big, user_id=rare_user),
+    }
+
+
+async def measure(database: Database, rounds: int = ROUNDS) -> list[Measured]:
+    """Fills the database's log, then measures; says on standard error what it is doing."""
+    started = time.perf_counter()
+    await fill_log(database, EVENTS)
+    print(f"{EVENTS:,} events in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    pool = await open_pool(database.service_url, size=2)
+    try:
+        async with pool.acquire() as connection:
+            filters = await filters_of(connection)  # type: ignore[arg-type]
+        results = []
+        for name, each in filters.items():
+            for place, cursor in (await _places(pool, each)).items():
+                results.append(await _measure_page(pool, name, place, each, cursor, rounds))
+                print(f"{name}, {place}: p99 {results[-1].p99:.1f} ms", file=sys.stderr, flush=True)
+        for team in (BIG, SMALL, None):
+            results.append(await _measure_summary(pool, team, rounds))
+    finally:
+        await pool.close()
+    return results
+
+
+async def _places(pool: Pool, filters: Filters) -> dict[str, int | None]:
+    """The cursors of the first page, of one in the middle of the log, and of the last page with items."""
+    oldest = await read_page(pool, filters, "oldest", None, LIMIT)
+    last = oldest.rows[-1]["position"] + 1 if oldest.rows else 1
+    return {"first": None, "middle": EVENTS // 2, "last": last}
+
+
+async def _measure_page(
+    pool: Pool, name: str, place: str, filters: Filters, cursor: int | None, rounds: int
+) -> Measured:
+    items = 0
+
+    async def page() -> None:
+        nonlocal items
+        found = await read_page(pool, filters, "newest", cursor, LIMIT)
+        items = len(found.rows)
+
+    p50, p99 = await _times(page, rounds)
+    return Measured(name, place, p50, p99, items)
+
+
+async def _measure_summary(pool: Pool, team: str | None, rounds: int) -> Measured:
+    reports = 0
+
+    async def summary() -> None:
+        nonlocal reports
+        reports = (await read_summary(pool, team, date(2026, 1, 1), date(2026, 1, 31))).reports
+
+    p50, p99 = await _times(summary, max(rounds // 5, 1))
+    return Measured(f"30 days of {team or 'all teams'}", "summary", p50, p99, reports)
+
+
+async def _times(work: Callable[[], Awaitable[None]], rounds: int) -> tuple[float, float]:
+    """Median and 99th percentile in milliseconds; the first three are not counted."""
+    times = []
+    for number in range(rounds + 3):
+        started = time.perf_counter()
+        await work()
+        if number >= 3:
+            times.append((time.perf_counter() - started) * 1000)
+    times.sort()
+    return times[len(times) // 2], times[len(times) * 99 // 100]
+
+
+async def run(server: Server, rounds: int) -> list[Measured]:
+    async with server.fresh_database() as database:
+        return await measure(database, rounds)
+
+
+def table(results: list[Measured]) -> str:
+    """For people."""
+    lines = [
+        f"Pages of {LIMIT} at {EVENTS:,} events, and summaries",
+        "",
+        f"{'milliseconds':38}{'place':>10}{'p50':>9}{'p99':>9}{'items':>8}",
+    ]
+    for each in results:
+        lines.append(
+            f"{each.name:38}{each.place:>10}{each.p50:9.1f}{each.p99:9.1f}{each.items:8,}"
+            + ("  MISSED" if each.missed else "")
+        )
+    missed = [f"{each.name}, {each.place}" for each in results if each.missed]
+    verdict = f"Over {TARGET_MS:g} ms: {'; '.join(missed)}" if missed else f"Every page is within {TARGET_MS:g} ms."
+    return "\n".join([*lines, "", verdict])
