@@ -43,12 +43,12 @@ class Browser:
             return Answer(response.status, response.headers, await response.read())
 
     async def open(self, path: str, **headers: str) -> Answer:
-        return await self.send("GET", path, follow=True, **headers)
+        return await self.send("GET", path, **headers)
 
     async def write(self, path: str = "/api/reports", *, csrf: str | None = None, **headers: str) -> Answer:
         """A write by a page of the service's own, unless the headers say otherwise."""
         sent = {"Origin": self.url, "Sec_Fetch_Site": "same-origin"} | headers
-        return await self.send("POST", path, follow=True, **sent, **({"X_CSRF_Token": csrf} if csrf else {}))
+        return await self.send("POST", path, **sent, **({"X_CSRF_Token": csrf} if csrf else {}))
 
     @property
     def cookies(self) -> list[str]:
