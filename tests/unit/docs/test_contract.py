@@ -24,6 +24,7 @@ from events.types.collection import BackfillStatus
 from projections.backfills import COUNTERS
 from projections.runner import TABLES
 from service.app import MAX_BODY, create_app
+from service.auth.routes import SignOut
 from service.backfill.broker import StepMessage, Topology
 from service.builder.models import CreateReport, Review, Submit
 from service.stream.cloudevents import cloud_event
@@ -31,7 +32,7 @@ from service.workflows.routes import AddInstance, CreateWorkflow
 from tests.unit.docs.markdown import DOCS, names, rows, sections
 
 CONTRACT = sections(DOCS / "contract.md")
-BODIES = (AddInstance, CreateWorkflow, CreateReport, ParametersStep, Review, Submit)
+BODIES = (AddInstance, CreateWorkflow, CreateReport, ParametersStep, Review, Submit, SignOut)
 
 
 def in_words(kind: inspect.Type) -> str:
