@@ -56,6 +56,17 @@ class _Jwks(msgspec.Struct, frozen=True):
     keys: list[dict[str, Any]]
 
 
+class _Jwk(msgspec.Struct, frozen=True):
+    """What a key says that it is, and is for (RFC 7517)."""
+
+    kty: str
+    kid: str | None = None
+    crv: str | None = None
+    alg: str | None = None
+    use: str | None = None
+    key_ops: list[str] | None = None
+
+
 def read_keys(document: bytes) -> tuple[Key, ...]:
     """The usable keys of a JWKS. Others (symmetric, for encryption, too short, unknown) are passed over.
 
@@ -69,16 +80,16 @@ def read_keys(document: bytes) -> tuple[Key, ...]:
 
 
 def _key(jwk: dict[str, Any]) -> Key | None:
-    kind, kid = jwk.get("kty"), jwk.get("kid")
     try:
-        algorithms = ALGORITHMS.get((kind, jwk.get("crv") if kind != "RSA" else None), frozenset())  # type: ignore[arg-type]
-        if (named := jwk.get("alg")) is not None:
-            algorithms &= {named}
-    except TypeError:  # a list where a name belongs
+        named = msgspec.convert(jwk, _Jwk)
+    except msgspec.ValidationError:
         return None
-    for_signatures = jwk.get("use") in (None, "sig") and "verify" in (jwk.get("key_ops") or ["verify"])
+    algorithms = ALGORITHMS.get((named.kty, named.crv), frozenset())
+    if named.alg is not None:
+        algorithms &= {named.alg}
+    for_signatures = named.use in (None, "sig") and (named.key_ops is None or "verify" in named.key_ops)
     # A private key that is published is everybody's.
-    if not algorithms or not for_signatures or "d" in jwk or not isinstance(kid, str | None):
+    if not algorithms or not for_signatures or "d" in jwk:
         return None
     try:
         public = jwt.PyJWK(jwk, algorithm=min(algorithms)).key
@@ -86,7 +97,7 @@ def _key(jwk: dict[str, Any]) -> Key | None:
         return None
     if isinstance(public, RSAPublicKey) and public.key_size < MIN_RSA_BITS:
         return None
-    return Key(kid, algorithms, public, msgspec.json.encode(jwk, order="sorted"))
+    return Key(named.kid, algorithms, public, msgspec.json.encode(jwk, order="sorted"))
 
 
 class KeySet:
@@ -157,6 +168,7 @@ class KeySet:
         if [key.document for key in keys] != [key.document for key in self._keys]:
             self._keys = keys
             self.version += 1
-            log.info("keys_changed", keys=[key.kid for key in keys])
+            if self._fetched_at is not None:
+                log.info("keys_changed", keys=[key.kid for key in keys])
         self._fetched_at = time.monotonic()
         return True
