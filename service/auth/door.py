@@ -1,7 +1,7 @@
 """The door: every request that is not public is admitted here, or refused.
 
 A caller is known by a bearer token, else by a browser's session. What is sent is always checked. Where nothing is
-sent, the caller is the local person, if the service is run for one (docs/decisions/0009-the-door.md).
+sent, the caller is the local person, if the service is run for one (docs/decisions/0013-the-door.md).
 """
 
 from __future__ import annotations
