@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -35,6 +36,7 @@ INSTANCE = {
 WEEK = {"type": "relative", "value": 7, "unit": "days"}
 ONCE = {"schedule_type": "once"}
 NO_API = "http://127.0.0.1:1"
+SECRET_KEY = base64.b64encode(b"a key of tests, 32 bytes of it!!").decode()
 STEPS = ("parameters", "schedule", "review", "submit")
 
 
@@ -177,6 +179,7 @@ def settings_for(database: Database, folder: Path, sandbox: RunningSandbox | Non
         data_dir=folder,
         database_url=database.service_url,
         port=0,
+        secret_key=SECRET_KEY,
         amc_base_url=sandbox.base_url if sandbox else NO_API,
         amc_token_url=sandbox.token_url if sandbox else NO_API,
         amc_client_id="amzn1.application-oa2-client.test",
