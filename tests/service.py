@@ -18,6 +18,8 @@ import pytest_asyncio
 
 from service.amc.sandbox.options import SandboxOptions, TableFile
 from service.amc.sandbox.server import RunningSandbox, running_sandbox
+from service.auth.door import own_key_file
+from service.auth.own_key import OwnKey, own_claims
 from service.bootstrap import ROLES, Program, Role, running
 from service.settings import Settings
 from tests.deployment import INSTANCE_ID as INSTANCE_ID
@@ -145,6 +147,20 @@ class Service(Client):
         super().__init__(http)
         self.program = program
         self.settings = settings
+
+    def token(self, *, team: str, scopes: Sequence[str] = ("admin",)) -> str:
+        """`Authorization` of a person of the team, as `report-builder token` makes one."""
+        now = int(time.time())
+        claims = own_claims(
+            subject=f"someone-of-{team}",
+            teams=(team,),
+            team_claim=self.settings.auth_team_claim,
+            scopes=list(scopes),
+            audience=self.settings.auth_audience,
+            issued_at=now,
+            expires_at=now + 3600,
+        )
+        return f"Bearer {OwnKey(own_key_file(self.settings.data_dir)).sign(claims)}"
 
 
 class Numbers(msgspec.Struct, frozen=True):
