@@ -71,7 +71,7 @@ def sentence(result: subprocess.CompletedProcess[str]) -> str:
 def test_help_names_every_command(run: Run) -> None:
     result = run("--help")
     assert result.returncode == 0
-    for command in ("run", "demo", "migrate", "projections", "amc-sandbox"):
+    for command in ("run", "demo", "migrate", "projections", "accounts", "amc-sandbox"):
         assert re.search(rf"^  {command} ", result.stdout, re.MULTILINE), command
 
 
