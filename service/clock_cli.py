@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import asyncpg
 import click
@@ -54,10 +54,8 @@ def show() -> None:
 
 def _instant(text: str) -> datetime:
     try:
-        if len(text) == len("2026-01-01"):
-            day = date.fromisoformat(text)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC)
-        found = datetime.fromisoformat(text)
+        is_day = len(text) == len("2026-01-01")
+        found = datetime.combine(date.fromisoformat(text), time(), UTC) if is_day else datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(f"{text!r} is no date or time; give one like 2026-01-01T00:00:00Z") from None
     if found.tzinfo is None:

@@ -47,11 +47,12 @@ class Recorded(Answer, frozen=True, kw_only=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """A header of a request: its name, the type of its value (as one of a query), and what it is for."""
+    """A header of a request: its name, the type of its value (as one of a query), what it is for, and a value."""
 
     name: str
     kind: Any
     meaning: str
+    example: Any
 
 
 IDEMPOTENCY_KEY = Header(
@@ -66,6 +67,7 @@ IDEMPOTENCY_KEY = Header(
         ),
     ],
     "The caller's name for this request: sent again with the same body, it gets the first answer and records nothing.",
+    "monday-report-1",
 )
 IF_MATCH = Header(
     "If-Match",
@@ -77,6 +79,7 @@ IF_MATCH = Header(
         ),
     ],
     "The `ETag` of what was read; refused with `stale` where it has another version by now.",
+    '"3"',
 )
 
 

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Literal
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -186,7 +187,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         # Amazon's are long; a letter out of a test's account would blot out every word.
         if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "[hidden]")
+            text = text.replace(secret, "[hidden]").replace(quote(secret, safe=""), "[hidden]")
     return re.sub(r"Atz[ar]\|[\w\-+/=|]+", "[hidden]", text)
 
 

@@ -116,7 +116,8 @@ class Door:
     def refusal(self, request: Request, refused: CredentialRefused) -> Refused:
         """The one answer to every credential that does not hold, or is missing. Only the log has the cause."""
         client = request.client.host if request.client else None
-        log.info("credential_refused", cause=str(refused), path=request.url.path, client=client)
+        # The route and not the address, which may hold a one-time code.
+        log.info("credential_refused", cause=str(refused), route=request.scope["route"].path, client=client)
         headers = {"WWW-Authenticate": "Bearer"}
         if self.site.cookie_name(request, SESSION) in request.cookies and "authorization" not in request.headers:
             # Else the browser would send it again and again, where without it it might be let in.

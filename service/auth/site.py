@@ -89,7 +89,7 @@ class Site:
         """A cookie's name. Browsers keep one jar for all ports of a host: on loopback each port has its own."""
         if self._secure(request):
             return f"__Host-report_builder_{purpose}"
-        port = urlsplit(f"//{request.headers['host']}").port
+        port = request.headers["host"].rpartition("]")[2].partition(":")[2]
         return f"report_builder_{purpose}_{port or 80}"
 
     def set_cookie(self, request: Request, response: Response, purpose: str, value: str, seconds: float) -> None:

@@ -22,8 +22,8 @@ MAX_TEAMS = 1000
 # The log's own events are this team's: nobody is of it.
 RESERVED_TEAM = "system"
 
-Instant = Annotated[float, Meta(ge=0, le=253_402_300_799)]
-"""Seconds since 1970, up to the year 9999."""
+Instant = Annotated[float, Meta(ge=0, le=253_402_214_400)]
+"""Seconds since 1970, to a day before the year 10000: what a datetime can hold, the leeway included."""
 
 
 class CredentialRefused(Exception):

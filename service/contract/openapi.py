@@ -134,7 +134,13 @@ class _Document:
             yield {"name": name, "in": "query", "required": required, "schema": schema}
         for header in endpoint.headers:
             schema = self._schemas.of_request(header.kind)
-            yield {"name": header.name, "in": "header", "description": header.meaning, "schema": schema}
+            yield {
+                "name": header.name,
+                "in": "header",
+                "description": header.meaning,
+                "schema": schema,
+                "example": header.example,
+            }
 
     def _request_body(self, endpoint: Endpoint) -> dict[str, Any]:
         """An empty body is `{}`: it must be given where the struct asks for a field."""

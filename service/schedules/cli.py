@@ -104,7 +104,10 @@ def end(schedule_id: str, reason: str | None, as_json: bool) -> None:
 
 
 def _command(schedule_id: str, command: str, body: dict[str, Any], as_json: bool) -> None:
-    answer = _send("POST", f"/api/schedules/{schedule_id}/{command}", body)
+    path = f"/api/schedules/{schedule_id}"
+    answer = _send("POST", f"{path}/{command}", body)
+    # Until it shows, so that the next command sees what this one did.
+    _send("GET", path, min_position=answer["position"])
     if as_json:
         _print_json(answer)
     elif "collection_id" in answer:

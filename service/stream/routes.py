@@ -40,7 +40,7 @@ CHECKPOINT_EVERY = 1000
 SEND_TIMEOUT = 30.0
 
 
-LAST_EVENT_ID = Header("Last-Event-ID", Position, "The last event that a reader has: the stream goes on after it.")
+LAST_EVENT_ID = Header("Last-Event-ID", Position, "The last event that a reader has: the stream goes on after it.", 42)
 
 
 class Events(Query, frozen=True, kw_only=True):

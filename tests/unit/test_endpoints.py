@@ -69,7 +69,7 @@ WRITE = Endpoint(
     answer=dict[str, str],
     public=True,
     refusals=("stale",),
-    headers=(Header("Last-Event-ID", Position, "The last one."),),
+    headers=(Header("Last-Event-ID", Position, "The last one.", 42),),
 )
 
 

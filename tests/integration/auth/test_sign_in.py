@@ -321,10 +321,15 @@ async def test_a_live_stream_ends_with_its_session(browser: Browser, monkeypatch
         await response.content.read()
 
 
-async def test_the_link_of_the_start_signs_in_once_and_on_this_machine_alone(shared_api: Service) -> None:
+async def test_the_link_of_the_start_signs_in_once_and_on_this_machine_alone(
+    shared_api: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
     link = str(shared_api.program.sign_in_url)
     refused(await shared_api.get(URL(link).path, X_Forwarded_For="203.0.113.9"))
     refused(await shared_api.get("/auth/code/guessed"))
+    said = "".join(capsys.readouterr())
+    assert "credential_refused" in said
+    assert URL(link).name not in said
     async with browsing(shared_api) as browser, browsing(shared_api) as second:
         assert (await browser.send("HEAD", link)).status == 200
         answers = await asyncio.gather(browser.open(link), second.open(link))

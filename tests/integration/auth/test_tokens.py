@@ -146,6 +146,12 @@ async def test_a_token_says_who_acts_and_for_which_team(guarded: Service, issuer
     assert (other.json["team_id"], other.json["user_id"]) == ("blue", session["user_id"])
 
 
+async def test_a_token_may_last_as_long_as_there_are_dates(guarded: Service, issuer: Provider) -> None:
+    answer = await get(guarded, issuer.token(exp=253_402_214_400), "/auth/session")
+    assert answer.json["expires_at"].startswith("9999-12-31T00:00:30")
+    refused(await get(guarded, issuer.token(exp=253_402_214_401)))
+
+
 async def test_a_missing_scope_is_403_that_names_it(guarded: Service, issuer: Provider) -> None:
     for path, token, scope in (
         ("/api/reports", issuer.token(scope="events:read"), "reports:write"),

@@ -85,8 +85,8 @@ class WatchedConnections(Connections):
 
     def client(self, login: Account) -> Any:
         return self.reaper.around(
-            super().client(login), "put_workflow", "create_execution", "get_execution", "list_executions",
-            "download_urls", "download",
+            super().client(login), "list_advertisers", "put_workflow", "create_execution", "get_execution",
+            "list_executions", "download_urls", "download",
         )  # fmt: skip
 
 
@@ -128,12 +128,12 @@ class Bench:
         await self.seed.project()
         rows = await self.pool.fetch("SELECT * FROM admit_segments($1, 60)", [new_id()])
         held = Held()
-        await held.publish([_message(rows[0], "submit")])
+        await held.publish([message_of(rows[0], "submit")])
         segment_id = rows[0]["segment_id"]
         reaper = Reaper(kill_at)
         points = None
         async with aiohttp.ClientSession() as session:
-            worker = self._process(session, held, reaper)
+            worker = self.process(session, held, reaper)
             while held.messages:
                 delay, message = held.messages.popleft()
                 await asyncio.sleep(delay)
@@ -142,26 +142,31 @@ class Bench:
                     continue
                 except Killed:
                     points = reaper.points
-                worker = self._process(session, held, Reaper(None))
+                worker = self.process(session, held, Reaper(None))
                 if messages_lost:
                     held.messages.clear()
                     await self.pool.execute("UPDATE segment_leases SET lease_until = clock_timestamp()")
                     lost = await self.pool.fetch("SELECT * FROM renew_expired_leases($1, 60)", [new_id()])
-                    await held.publish([_message(row, row["step"]) for row in lost])
+                    await held.publish([message_of(row, row["step"]) for row in lost])
                 else:
                     await worker.handle(Delivery(message, redelivered=True))
         return segment_id, points or reaper.points
 
-    def _process(self, session: aiohttp.ClientSession, held: Held, reaper: Reaper) -> Worker:
+    def accounts(self, session: aiohttp.ClientSession, reaper: Reaper) -> WatchedConnections:
+        """The accounts of a new process."""
         vault = Vault(self.pool, SecretKeys(self.settings))
         accounts = WatchedConnections(self.pool, self.seed.writer, session, vault, self.settings)
         accounts.reaper = reaper
+        return accounts
+
+    def process(self, session: aiohttp.ClientSession, held: Held, reaper: Reaper) -> Worker:
+        """A new process's worker."""
         return Worker(
             Tools(
                 pool=reaper.around(self.pool, "fetchval", "execute"),
                 writer=reaper.around(self.seed.writer, "append"),
                 broker=reaper.around(held, "publish"),
-                accounts=accounts,
+                accounts=self.accounts(session, reaper),
                 store=reaper.around(self.store, "keep"),
                 settings=self.settings,
                 saved_workflows=set(),
@@ -169,7 +174,7 @@ class Bench:
         )  # fmt: skip
 
 
-def _message(row: Any, step: Any) -> StepMessage:
+def message_of(row: Any, step: Any) -> StepMessage:
     return StepMessage(
         segment_id=str(row["segment_id"]), collection_id=str(row["collection_id"]), team_id=row["team_id"],
         step=step, fence=row["fence"], sequence=1, lane=row["lane"],

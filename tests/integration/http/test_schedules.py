@@ -16,7 +16,6 @@ import pytest_asyncio
 from events.envelope import stream_of
 from events.reader import read_stream
 from service.amc.sandbox.server import RunningSandbox
-from service.auth import caller as auth
 from tests.postgres import Database, Server
 from tests.service import INSTANCE_ID, WEEK, Client, Service, serving, settings_for
 
@@ -112,7 +111,7 @@ async def test_pause_resume_and_end_are_recorded_with_their_reasons(api: Service
     assert (again.status, again.json["code"], again.json["schedule_status"]) == (409, "schedule_state", "paused")
     shown = await api.read(f"{path}?min_position={paused.json['position']}")
     assert (shown["status"], shown["state_reason"]) == ("paused", "holidays")
-    assert shown["state_changed_by"] == str(auth.LOCAL.user_id)
+    assert shown["state_changed_by"] == (await api.read("/auth/session"))["user_id"]
     resumed = await api.done(f"{path}/resume")
     assert resumed["status"] == "active"
     assert resumed["next_run_at"] is not None
@@ -208,7 +207,10 @@ async def test_lists_filter_and_page(api: Service) -> None:
     weekly = {"frequency": "weekly", "time": "09:00", "daysOfWeek": [1]}
     name = f"Weekly {uuid4()}"
     workflow = await api.workflow()
-    paths = [await created(api, name=name, schedule_config=weekly, workflow_id=workflow) for _ in range(3)]
+    paths = [
+        await created(api, name=name, schedule_config={**weekly, "maxRuns": runs}, workflow_id=workflow)
+        for runs in (5, 6, 7)
+    ]
     found = []
     cursor = ""
     while True:
@@ -246,26 +248,22 @@ async def test_an_unknown_schedule_is_404_at_every_address(api: Service, id: str
     assert (await api.send("PATCH", path, {"name": "x"})).status == 404
 
 
-async def test_another_teams_schedule_is_404(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = await created(api)
-    other = auth.Caller("other", uuid4(), auth.SCOPES)
-    for module in ("service.schedules.routes", "service.commands", "service.endpoints"):
-        monkeypatch.setattr(f"{module}.caller_of", lambda request: other)
-    assert (await api.get(path)).status == 404
-    assert (await api.get(f"{path}/runs")).status == 404
-    assert (await api.post(f"{path}/pause")).status == 404
-    assert (await api.read("/api/schedules"))["items"] == []
+async def test_another_teams_schedule_is_404(api: Service) -> None:
+    path, other = await created(api), api.token(team="other")
+    assert (await api.get(path, Authorization=other)).status == 404
+    assert (await api.get(f"{path}/runs", Authorization=other)).status == 404
+    assert (await api.post(f"{path}/pause", Authorization=other)).status == 404
+    assert (await api.get("/api/schedules", Authorization=other)).json["items"] == []
 
 
-async def test_writes_take_the_scope_of_schedules(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_writes_take_the_scope_of_schedules(api: Service) -> None:
     path, body = await created(api), await body_of(api)
-    reader = auth.Caller(auth.LOCAL.team_id, auth.LOCAL.user_id, frozenset({"reports:write"}))
-    monkeypatch.setattr("service.endpoints.caller_of", lambda request: reader)
-    assert (await api.get(path)).status == 200
+    reader = api.token(team="local", scopes=("reports:write",))
+    assert (await api.get(path, Authorization=reader)).status == 200
     for command in ("pause", "resume", "run-now", "end"):
-        assert (await api.post(f"{path}/{command}")).json["code"] == "forbidden"
-    assert (await api.send("PATCH", path, {"name": "x"})).status == 403
-    assert (await api.post("/api/schedules", body)).status == 403
+        assert (await api.post(f"{path}/{command}", Authorization=reader)).json["code"] == "forbidden"
+    assert (await api.send("PATCH", path, {"name": "x"}, Authorization=reader)).status == 403
+    assert (await api.post("/api/schedules", body, Authorization=reader)).status == 403
 
 
 async def test_the_clock_is_shown(api: Service) -> None:

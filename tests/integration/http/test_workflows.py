@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from service import clock
 from tests.service import INSTANCE, INSTANCE_ID, WEEK, Answer, Service
 
 READS = "SELECT date, SUM(value) AS value FROM numbers WHERE v = CUSTOM_PARAMETER('v') GROUP BY date"
@@ -248,7 +247,9 @@ async def test_types_and_defaults_come_back_in_one_spelling(api: Service) -> Non
 
 
 async def test_what_to_ask_before_it_runs(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "today", lambda zone: {"UTC": date(2025, 3, 15)}.get(zone, date(2025, 3, 16)))
+    monkeypatch.setattr(
+        api.program.clock, "today", lambda zone: {"UTC": date(2025, 3, 15)}.get(zone, date(2025, 3, 16))
+    )
     await api.done("/api/instances", {**INSTANCE, "instance_id": "short", "retention_days": 40})
     parameters = [
         {"name": "v", "description": "Which one"},
@@ -301,7 +302,7 @@ async def test_every_preset_that_is_available_can_be_posted(api: Service) -> Non
     for preset in (await api.read(path))["lookback"]["presets"]:
         if preset["available"]:
             _, review = await api.reviewed(window=preset["lookback_config"], workflow=workflow)
-            assert {name: review["window"][name] for name in ("start", "end")} == preset["window"]
+            assert {name: review["preview"]["window"][name] for name in ("start", "end")} == preset["window"]
 
 
 async def test_a_report_runs_the_newest_version_and_a_change_makes_its_review_stale(

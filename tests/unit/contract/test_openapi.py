@@ -119,7 +119,7 @@ def test_headers_other_answers_and_other_media_types_are_in_it() -> None:
     read = operation(
         "GET",
         "/api/things",
-        headers=(Header("Last-Event-ID", int, "The last one."),),
+        headers=(Header("Last-Event-ID", int, "The last one.", 42),),
         media=("application/x-ndjson",),
         also={503: Thing},
         refusals=("stale",),
