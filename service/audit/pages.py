@@ -94,8 +94,9 @@ async def _newest(pool: Connection | Pool, filters: Filters, span: Span, wanted:
     first, last = block_of(span.first), block_of(top)
     low = max(first, last - _most_blocks(filters) + 1)
     found = await _indexed(pool, filters, "newest", low, last, wanted, span)
-    enough = len(found) >= wanted
-    return Candidates(positions + found, low * BLOCK + 1 if low > first and not enough else None)
+    if len(found) >= wanted:
+        return Candidates(positions + found, found[-1])
+    return Candidates(positions + found, low * BLOCK + 1 if low > first else None)
 
 
 async def _oldest(pool: Connection | Pool, filters: Filters, span: Span, wanted: int) -> Candidates:
@@ -106,7 +107,7 @@ async def _oldest(pool: Connection | Pool, filters: Filters, span: Span, wanted:
         high = min(last, first + _most_blocks(filters) - 1)
         found = await _indexed(pool, filters, "oldest", first, high, wanted, span)
         if len(found) >= wanted:
-            return Candidates(found, None)
+            return Candidates(found, found[-1])
         if high < last:
             return Candidates(found, (high + 1) * BLOCK)
     unindexed_from = max(span.first, span.indexed + 1)

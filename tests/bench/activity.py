@@ -40,7 +40,7 @@ class Measured(msgspec.Struct, frozen=True):
 
     @property
     def missed(self) -> bool:
-        return self.p99 > TARGET_MS and self.place != "summary"
+        return self.p99 > TARGET_MS and self.place in ("first", "middle", "last")
 
 
 async def filters_of(connection: asyncpg.Connection[Any]) -> dict[str, Filters]:
@@ -100,7 +100,7 @@ async def measure(database: Database, rounds: int = ROUNDS) -> list[Measured]:
     try:
         async with pool.acquire() as connection:
             filters = await filters_of(connection)  # type: ignore[arg-type]
-        results = []
+        results = [await _measure_nothing(pool, rounds)]
         for name, each in filters.items():
             for place, cursor in (await _places(pool, each)).items():
                 results.append(await _measure_page(pool, name, place, each, cursor, rounds))
@@ -131,6 +131,17 @@ async def _measure_page(
 
     p50, p99 = await _times(page, rounds)
     return Measured(name, place, p50, p99, items)
+
+
+async def _measure_nothing(pool: Pool, rounds: int) -> Measured:
+    """What the machine takes for as many round trips as a page has, whatever they ask."""
+
+    async def trips() -> None:
+        for _ in range(3):
+            await pool.fetchval("SELECT 1")
+
+    p50, p99 = await _times(trips, rounds)
+    return Measured("three empty round trips", "", p50, p99, 0)
 
 
 async def _measure_summary(pool: Pool, team: str | None, rounds: int) -> Measured:

@@ -1,5 +1,5 @@
--- The last position that was recorded before the moment; 0 where there is none, null for null. recorded_at never goes back from
--- one position to the next, so halving finds it, without an index on time.
+-- The last position that was recorded before the moment: 0 where there is none, null for null. recorded_at never
+-- goes back from one position to the next, so halving finds it, without an index on time.
 CREATE OR REPLACE FUNCTION position_before(moment timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE STRICT AS $$
 DECLARE

@@ -1,1 +1,0 @@
-"""The service over HTTP, with rates as each test wants them."""
