@@ -2,7 +2,7 @@
 # by hand (as root; without root the scripts say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench chaos lock clean runtime development
+.PHONY: help demo test lint bench chaos soak lock clean runtime development
 
 # make clean demo PYTHON=python3.13: another Python than the machine's first one
 export PYTHON ?= python3
@@ -29,6 +29,9 @@ bench: development ## measure, and compare with others (ARGS=activity: pages of 
 
 chaos: development ## break things while it works, the long form
 	@TEST_LENGTH=long scripts/with-services pytest tests/chaos $(ARGS)
+
+soak: development ## run a year of a schedule with a fast clock, with kills of its schedulers
+	@scripts/with-services pytest tests/soak $(ARGS)
 
 lock: ## write the lock files anew from pyproject.toml (UPGRADE=1: take the newest of everything)
 	@scripts/lock $(if $(UPGRADE),--upgrade)

@@ -12,7 +12,7 @@ from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Meta, field
@@ -53,20 +53,33 @@ def _zone_problem(name: str) -> str | None:
 
 
 Id = Annotated[str, Meta(min_length=1, max_length=200, extra={"expected": "an id as text in quotes"})]
-ZoneName = Annotated[str, Meta(extra={"check": _zone_problem, "expected": 'a zone like "America/New_York"'})]
-# The length refuses the line break that a pattern's end would let pass.
-TimeOfDay = Annotated[
+ZoneName = Annotated[
     str,
     Meta(
-        pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
-        max_length=5,
-        extra={"expected": 'a time from "00:00" to "23:59"'},
+        extra={"check": _zone_problem, "expected": 'a zone like "America/New_York"', "component": "ZoneName"},
+        extra_json_schema={"enum": sorted(_zone_names()), "description": "A zone of the IANA database."},
     ),
+]
+TimeOfDay = Annotated[
+    str,
+    Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", extra={"expected": 'a time from "00:00" to "23:59"'}),
 ]
 IsoDay = Annotated[int, Meta(ge=1, le=7)]
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 ParameterValue = bool | int | float | str | list[str]
 ParameterValues = dict[str, ParameterValue]
+
+
+def _when(given: Mapping[str, str | None], then: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of a rule between fields: where the ones in `given` are there, with these values (None: any
+    but null), the ones in `then` must be there and fit."""
+    conditions = {
+        name: {"not": {"type": "null"}} if value is None else {"const": value} for name, value in given.items()
+    }
+    return {
+        "if": {"required": list(given), "properties": conditions},
+        "then": {"required": list(then), "properties": then},
+    }
 
 
 class RelativeLookback(Body, frozen=True, kw_only=True, tag_field="type", tag="relative", rename="camel"):
@@ -77,6 +90,17 @@ class RelativeLookback(Body, frozen=True, kw_only=True, tag_field="type", tag="r
     align: Literal["trailing", "calendar"] = "trailing"
     week_start: IsoDay | None = None
     data_delay_days: Annotated[int, Meta(ge=0, le=30)] = 0
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "allOf": [
+            _when({"align": "calendar"}, {"unit": {"enum": ["weeks", "months"]}}),
+            _when({"weekStart": None}, {"align": {"const": "calendar"}, "unit": {"const": "weeks"}}),
+        ],
+        "examples": [
+            {"type": "relative", "value": 7, "unit": "days", "dataDelayDays": 2},
+            {"type": "relative", "value": 1, "unit": "weeks", "align": "calendar", "weekStart": 1},
+        ],
+    }
 
     def __post_init__(self) -> None:
         if self.week_start is None and (self.unit, self.align) == ("weeks", "calendar"):
@@ -97,6 +121,10 @@ class CustomLookback(Body, frozen=True, kw_only=True, tag_field="type", tag="cus
 
     start_date: date
     end_date: date
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "examples": [{"type": "custom", "startDate": "2026-01-01", "endDate": "2026-01-31"}]
+    }
 
     @classmethod
     def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
@@ -120,6 +148,11 @@ class SegmentationConfig(Body, frozen=True, kw_only=True):
     order: Literal["newest_first", "oldest_first"] = "newest_first"
     reprocess: Literal["missing", "failed", "all"] = "missing"
     stop_after_failures: Count | None = None
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        **_when({"week_start": None}, {"type": {"const": "weekly"}}),
+        "examples": [{"type": "weekly", "week_start": 1, "parallel_limit": 10, "order": "newest_first"}],
+    }
 
     def __post_init__(self) -> None:
         if self.week_start is None and self.type == "weekly":
@@ -159,11 +192,19 @@ class ScheduleBase(Body, frozen=True, kw_only=True, tag_field="frequency", renam
 class DailySchedule(ScheduleBase, frozen=True, kw_only=True, tag="daily"):
     """Once on every local day."""
 
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "examples": [{"frequency": "daily", "time": "02:30", "timezone": "America/New_York"}]
+    }
+
 
 class WeeklySchedule(ScheduleBase, frozen=True, kw_only=True, tag="weekly"):
     """On some days of each week: sorted ISO numbers, Monday 1 to Sunday 7; a client may send 0 for Sunday."""
 
     days_of_week: Annotated[tuple[Annotated[int, Meta(ge=0, le=7)], ...], Meta(min_length=1)]
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "examples": [{"frequency": "weekly", "time": "09:00", "timezone": "America/New_York", "daysOfWeek": [1, 3, 5]}]
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -174,6 +215,10 @@ class MonthlySchedule(ScheduleBase, frozen=True, kw_only=True, tag="monthly"):
     """On one day of each month; `short_month` decides where the month does not have it."""
 
     day_of_month: Annotated[int, Meta(ge=1, le=31)]
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "examples": [{"frequency": "monthly", "time": "09:00", "timezone": "UTC", "dayOfMonth": 15}]
+    }
 
 
 ScheduleConfig = DailySchedule | WeeklySchedule | MonthlySchedule
@@ -219,6 +264,11 @@ class BackfillStep(Body, frozen=True, kw_only=True, tag_field="schedule_type", t
 
     backfill_config: BackfillConfig
 
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "allOf": [{"properties": {"backfill_config": {"properties": {"hold_schedule": {"enum": [False, None]}}}}}],
+        "examples": [{"schedule_type": "backfill", "backfill_config": {"segmentation_config": {"type": "weekly"}}}],
+    }
+
     @classmethod
     def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
         backfill = given.get("backfill_config")
@@ -250,6 +300,18 @@ class ParametersStep(Body, frozen=True, kw_only=True):
     lookback_config: LookbackConfig
     parameters: ParameterValues = field(default_factory=dict)
     timezone: ZoneName | None = None
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "examples": [
+            {
+                "instance_id": "amc123abc",
+                "workflow_id": "0198c0de-0000-7000-8000-000000000000",
+                "lookback_config": {"type": "relative", "value": 7, "unit": "days", "dataDelayDays": 2},
+                "parameters": {"asins": ["B000000001"]},
+                "timezone": "America/New_York",
+            }
+        ]
+    }
 
 
 def _reversed_dates(given: Mapping[str, Any]) -> Iterator[Problem]:

@@ -30,11 +30,13 @@ async def read_after(connection: Connection | Pool, position: int, limit: int) -
     return [_event(row) for row in rows]
 
 
-async def read_stream(connection: Connection | Pool, stream: str) -> list[RecordedEvent]:
-    """All events of one stream, by version; an empty list where there is none."""
+async def read_stream(connection: Connection | Pool, stream: str, *, after: int = 0) -> list[RecordedEvent]:
+    """The events of one stream later than its version `after`, by version; an empty list where there is none."""
     rows = await connection.fetch(
-        f"SELECT {COLUMNS} FROM report_builder_audit WHERE stream = $1 ORDER BY stream_version",  # noqa: S608
+        f"SELECT {COLUMNS} FROM report_builder_audit"  # noqa: S608
+        " WHERE stream = $1 AND stream_version > $2 ORDER BY stream_version",
         stream,
+        after,
     )
     return [_event(row) for row in rows]
 

@@ -3,6 +3,7 @@
 msgspec stops at the first error; a person who fills in a form wants all of them. This walks the same type
 information that msgspec checks by, so a struct stays the only description of its fields. `null` means
 absent. A struct adds rules across fields with `rules`; text adds its own with `Meta(extra={"check": …})`.
+No message repeats the value of a field that is marked `Meta(extra={"secret": True})`.
 """
 
 from __future__ import annotations
@@ -10,24 +11,23 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from difflib import get_close_matches
 from functools import cache
-from typing import Any, Final, TypeVar, overload
+from typing import Any, ClassVar, Final, TypeVar, overload
 from uuid import UUID
 
 import msgspec
 from msgspec import inspect
 
+from events.validation_words import UNWRITABLE, UNWRITABLE_TEXT, expected, extra_of, listed, not_a_field, shown, token
+
 Kind = TypeVar("Kind")
 INVALID: Final = object()
 """Stands in `rules` for a field that was given and does not fit; it equals nothing else."""
-UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 STORED_INTEGERS = (-(2**63), 2**63 - 1)
 EXACT_FLOATS = 2**53
 """Above it an integer would lose digits as a floating-point number."""
-_UNWRITABLE_TEXT = "holds U+0000 or half of a surrogate pair; remove that character"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -47,6 +47,9 @@ class Invalid(ValueError):
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of everything that a client may send."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {}
+    """What its JSON Schema says beyond the fields' types: examples, and those of `rules` that it can say."""
 
     @classmethod
     def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
@@ -95,7 +98,7 @@ def _refused_constant(name: str) -> object:
 
 def _read(kind: inspect.Type, value: Any, at: str, found: list[Problem]) -> Any:
     """The decoded value, or INVALID after adding at least one problem to `found`."""
-    extra = _extra(kind)
+    extra = extra_of(kind)
     if isinstance(kind, inspect.Metadata):
         kind = kind.type
     match kind:
@@ -105,28 +108,26 @@ def _read(kind: inspect.Type, value: Any, at: str, found: list[Problem]) -> Any:
             return _read_struct([kind], value, at, found)
         case inspect.DictType() if isinstance(value, dict):
             return _read_dict(kind, value, at, found)
-        case inspect.ListType() | inspect.VarTupleType() | inspect.SetType() | inspect.FrozenSetType() if isinstance(
-            value, list | tuple
-        ) and _within(len(value), kind.min_length, kind.max_length):
-            items = [_read(kind.item_type, item, f"{at}/{index}", found) for index, item in enumerate(value)]
-            return INVALID if any(item is INVALID for item in items) else _CONTAINERS[type(kind)](items)
+        case inspect.ListType() | inspect.VarTupleType() if isinstance(value, list | tuple):
+            if _within(len(value), kind.min_length, kind.max_length):
+                return _read_items(kind, value, at, found)
         case inspect.AnyType():
             return _read_anything(value, at, found)
     if isinstance(value, str) and UNWRITABLE.search(value):
-        return _refuse(found, at, _UNWRITABLE_TEXT)
+        return _refuse(found, at, UNWRITABLE_TEXT)
     result = _read_scalar(kind, value)
     if result is INVALID:
-        return _refuse(found, at, f"must be {extra.get('expected') or _expected(kind)}, not {_shown(value)}")
+        given = "what was given" if extra.get("secret") else shown(value)
+        return _refuse(found, at, f"must be {extra.get('expected') or expected(kind)}, not {given}")
     message = extra["check"](result) if "check" in extra else None
     return _refuse(found, at, message) if message else result
 
 
-_CONTAINERS: dict[type, Callable[[list[Any]], Any]] = {
-    inspect.ListType: list,
-    inspect.VarTupleType: tuple,
-    inspect.SetType: set,
-    inspect.FrozenSetType: frozenset,
-}
+def _read_items(kind: inspect.ListType | inspect.VarTupleType, value: Any, at: str, found: list[Problem]) -> Any:
+    items = [_read(kind.item_type, item, f"{at}/{index}", found) for index, item in enumerate(value)]
+    if any(item is INVALID for item in items):
+        return INVALID
+    return items if isinstance(kind, inspect.ListType) else tuple(items)
 
 
 def _read_scalar(kind: inspect.Type, value: Any) -> Any:
@@ -142,20 +143,35 @@ def _read_scalar(kind: inspect.Type, value: Any) -> Any:
             if isinstance(value, float) or abs(value) <= EXACT_FLOATS:
                 return float(value)
         case inspect.StrType() if isinstance(value, str):
-            if _within(len(value), kind.min_length, kind.max_length) and re.search(kind.pattern or "", value):
+            if _within(len(value), kind.min_length, kind.max_length) and _matches(kind.pattern, value):
                 return value
         case inspect.LiteralType():
             return next((choice for choice in kind.values if _same(choice, value)), INVALID)
-        case inspect.EnumType():
-            return next((choice for choice in kind.cls if _same(choice.value, value)), INVALID)
         case inspect.DateType() | inspect.DateTimeType() | inspect.UUIDType() if isinstance(value, str):
-            try:
-                result = msgspec.convert(value, _TEXTUAL[type(kind)])
-            except msgspec.ValidationError:
-                return INVALID
-            naive = isinstance(kind, inspect.DateTimeType) and kind.tz and result.tzinfo is None
-            return INVALID if naive else result
+            return _read_textual(kind, value)
     return INVALID
+
+
+def _matches(pattern: str | None, text: str) -> bool:
+    """As JSON Schema has it: anywhere in the text, and `$` is its very end, not the place before a last line
+    break, as it is for Python."""
+    if pattern is None:
+        return True
+    if pattern.endswith("$"):
+        pattern = pattern[:-1] + r"\Z"
+    return re.search(pattern, text) is not None
+
+
+def _read_textual(kind: inspect.Type, text: str) -> Any:
+    """The date, time or UUID in the forms of RFC 3339 and RFC 9562 alone, or INVALID."""
+    try:
+        result = msgspec.convert(text, _TEXTUAL[type(kind)])
+    except msgspec.ValidationError:
+        return INVALID
+    if isinstance(result, UUID) and len(text) != len(str(result)):
+        return INVALID
+    naive = isinstance(kind, inspect.DateTimeType) and kind.tz and result.tzinfo is None
+    return INVALID if naive else result
 
 
 _TEXTUAL: dict[type, Any] = {
@@ -175,7 +191,7 @@ def _read_union(kind: inspect.UnionType, value: Any, at: str, found: list[Proble
     if structs and (isinstance(value, dict) or len(structs) == len(options)):
         if isinstance(value, dict):
             return _read_struct(structs, value, at, found)
-        return _refuse(found, at, f"must be an object, not {_shown(value)}")
+        return _refuse(found, at, f"must be an object, not {shown(value)}")
     if len(options) == 1:
         return _read(options[0], value, at, found)
     attempts: list[list[Problem]] = []
@@ -186,12 +202,12 @@ def _read_union(kind: inspect.UnionType, value: Any, at: str, found: list[Proble
             return result
     # The option that got furthest into the value, or found something other than the wrong kind of value.
     inner = [problems for problems in attempts if any(problem.pointer != at for problem in problems)]
-    inner += [problems for problems in attempts if problems[0].message == _UNWRITABLE_TEXT]
+    inner += [problems for problems in attempts if problems[0].message == UNWRITABLE_TEXT]
     if inner:
         found.extend(inner[0])
         return INVALID
-    expected = ", or ".join(dict.fromkeys(_expected(option) for option in options))
-    return _refuse(found, at, f"must be {expected}, not {_shown(value)}")
+    wanted = ", or ".join(dict.fromkeys(expected(option) for option in options))
+    return _refuse(found, at, f"must be {wanted}, not {shown(value)}")
 
 
 def _read_struct(options: list[inspect.StructType], value: dict[Any, Any], at: str, found: list[Problem]) -> Any:
@@ -203,19 +219,19 @@ def _read_struct(options: list[inspect.StructType], value: dict[Any, Any], at: s
         tag = present.pop(tag_field, None)
         chosen = [option for option in options if _same(option.tag, tag)]
         if not chosen:
-            wanted = _listed([option.tag for option in options])
-            problem = f"is missing; give {wanted}" if tag is None else f"must be {wanted}, not {_shown(tag)}"
-            _refuse(found, f"{at}/{_token(tag_field)}", problem)
+            wanted = listed([option.tag for option in options])
+            problem = f"is missing; give {wanted}" if tag is None else f"must be {wanted}, not {shown(tag)}"
+            _refuse(found, f"{at}/{token(tag_field)}", problem)
     fields = {field.encode_name: field for option in chosen or options for field in option.fields}
     given: dict[str, Any] = {}
     for name, field in fields.items():
         if name in present:
-            given[name] = _read(field.type, present[name], f"{at}/{_token(name)}", found)
+            given[name] = _read(field.type, present[name], f"{at}/{token(name)}", found)
         elif field.required and chosen:
-            _refuse(found, f"{at}/{_token(name)}", f"is missing; give {_expected(field.type)}")
+            _refuse(found, f"{at}/{token(name)}", f"is missing; give {expected(field.type)}")
     for name in present:
         if name not in fields and options[0].forbid_unknown_fields:
-            _refuse(found, f"{at}/{_token(name)}", _stranger(name, fields, options))
+            _refuse(found, f"{at}/{token(name)}", not_a_field(name, fields, options))
     if not chosen:
         return INVALID
     cls: Any = chosen[0].cls
@@ -231,7 +247,7 @@ def _read_dict(kind: inspect.DictType, value: dict[Any, Any], at: str, found: li
     result: dict[Any, Any] = {}
     for name, item in value.items():
         if item is not None:
-            pointer = f"{at}/{_token(str(name))}"
+            pointer = f"{at}/{token(str(name))}"
             result[_read(kind.key_type, name, pointer, found)] = _read(kind.value_type, item, pointer, found)
     return INVALID if len(found) > before else result
 
@@ -243,21 +259,17 @@ def _read_anything(value: Any, at: str, found: list[Problem]) -> Any:
     while rest:
         pointer, item = rest.pop()
         if isinstance(item, str) and UNWRITABLE.search(item):
-            _refuse(found, pointer, _UNWRITABLE_TEXT)
+            _refuse(found, pointer, UNWRITABLE_TEXT)
         elif isinstance(item, int) and not _within(item, *STORED_INTEGERS):
             _refuse(found, pointer, f"must be a number from {STORED_INTEGERS[0]} to {STORED_INTEGERS[1]}")
         elif isinstance(item, float) and not math.isfinite(item):
             _refuse(found, pointer, "must be a finite number")
         elif isinstance(item, dict):
-            rest += [(f"{pointer}/{_token(str(name))}", name) for name in item]
-            rest += [(f"{pointer}/{_token(str(name))}", member) for name, member in item.items()]
+            rest += [(f"{pointer}/{token(str(name))}", name) for name in item]
+            rest += [(f"{pointer}/{token(str(name))}", member) for name, member in item.items()]
         elif isinstance(item, list | tuple):
             rest += [(f"{pointer}/{index}", member) for index, member in enumerate(item)]
     return INVALID if len(found) > before else value
-
-
-def _extra(kind: inspect.Type) -> dict[str, Any]:
-    return (kind.extra or {}) if isinstance(kind, inspect.Metadata) else {}
 
 
 def _refuse(found: list[Problem], at: str, message: str) -> Any:
@@ -271,77 +283,3 @@ def _within(number: float, lowest: float | None, highest: float | None) -> bool:
 
 def _same(choice: object, value: object) -> bool:
     return type(choice) is type(value) and choice == value
-
-
-def _token(name: str) -> str:
-    """The name as a pointer's reference token, escaped by RFC 6901 and printable."""
-    return _printable(name).replace("~", "~0").replace("/", "~1")
-
-
-def _printable(text: str) -> str:
-    return UNWRITABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _shown(value: object) -> str:
-    """The value as a message quotes it: JSON, short, and safe to encode."""
-    if isinstance(value, dict | list | tuple):
-        return "an object" if isinstance(value, dict) else "a list" if value else "an empty list"
-    if isinstance(value, int) and value.bit_length() > 128:
-        return "such a large number"
-    text = _printable(json.dumps(value, ensure_ascii=False, default=str))
-    return text if len(text) <= 60 else text[:59] + "…"
-
-
-def _listed(choices: Iterable[object]) -> str:
-    """`"a", "b" or "c"`."""
-    *others, last = [_shown(choice) for choice in choices]
-    return f"{', '.join(others)} or {last}" if others else last
-
-
-def _stranger(name: str, fields: Mapping[str, Any], options: list[inspect.StructType]) -> str:
-    homes = [option.tag for option in options if any(field.encode_name == name for field in option.fields)]
-    if homes:
-        return f'goes with "{options[0].tag_field}" {_listed(homes)}; remove it, or change that'
-    known = [options[0].tag_field, *fields] if options[0].tag_field else list(fields)
-    similar = get_close_matches(name, known, 1) if len(name) < 60 else []
-    if similar:
-        return f'is not a field here; did you mean "{similar[0]}"?'
-    return f"is not a field here; remove it, the fields are {', '.join(known)}"
-
-
-def _expected(kind: inspect.Type) -> str:
-    match kind:
-        case inspect.Metadata():
-            return _extra(kind).get("expected") or _expected(kind.type)
-        case inspect.UnionType():
-            options = [option for option in kind.types if not isinstance(option, inspect.NoneType)]
-            return ", or ".join(dict.fromkeys(_expected(option) for option in options))
-        case inspect.IntType() | inspect.FloatType():
-            noun = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
-            if kind.ge is not None and kind.le is not None:
-                return f"{noun} from {kind.ge} to {kind.le}"
-            return noun if kind.ge is None else f"{noun} of at least {kind.ge}"
-        case inspect.StrType():
-            if kind.max_length:
-                return f"text in quotes of {kind.min_length or 0} to {kind.max_length} characters"
-            return "text in quotes that is not empty" if kind.min_length else "text in quotes"
-        case inspect.LiteralType():
-            return _listed(kind.values)
-        case inspect.EnumType():
-            return _listed(choice.value for choice in kind.cls)
-        case inspect.ListType() | inspect.VarTupleType() | inspect.SetType() | inspect.FrozenSetType():
-            least = f" of at least {kind.min_length}" if kind.min_length else ""
-            most = f" of at most {kind.max_length}" if kind.max_length else ""
-            return f"a list{least}{most}, each {_expected(kind.item_type)}"
-    return _NOUNS.get(type(kind), "another kind of value")
-
-
-_NOUNS: dict[type, str] = {
-    inspect.BoolType: "true or false",
-    inspect.DateType: 'a date of the calendar like "2025-01-31"',
-    inspect.DateTimeType: 'a date and time with its offset like "2025-01-31T09:00:00Z"',
-    inspect.UUIDType: "a UUID in quotes",
-    inspect.StructType: "an object",
-    inspect.DictType: "an object",
-    inspect.AnyType: "a value",
-}

@@ -1,7 +1,7 @@
 """The index of the log by blocks (`activity_blocks`): kept up with the log, a full block at a time.
 
 It only says where to look: what is found is read from the log, and what it does not cover yet is looked
-through there. See docs/decisions/0009-activity-by-blocks.md.
+through there. See docs/decisions/0010-activity-by-blocks.md.
 """
 
 from __future__ import annotations

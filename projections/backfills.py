@@ -44,11 +44,14 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     segments_cancelled: int = 0
     segments_skipped: int = 0
     row_count: int = 0
+    content_key: str = ""
     stream_version: int
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
     updated_at: datetime
+    schedule_id: UUID | None = None
+    backfill_of_schedule: UUID | None = None
 
 
 class SegmentRow(msgspec.Struct, kw_only=True):
@@ -65,6 +68,7 @@ class SegmentRow(msgspec.Struct, kw_only=True):
     checksum: str | None = None
     error: str | None = None
     retry_at: datetime | None = None
+    reused_segment_id: UUID | None = None
     stream_version: int
     dispatched_at: datetime | None = None
     submitted_at: datetime | None = None
@@ -117,47 +121,57 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
     assert event.workflow_id is not None
     collection_id = UUID(event.entity_id)
     segmentation = data.segmentation_config or SegmentationConfig(type="daily")
-    rows.add(
-        COLLECTIONS,
-        CollectionRow(
-            collection_id=collection_id,
-            team_id=event.team_id,
-            user_id=event.user_id,
-            report_id=data.report_id,
-            workflow_id=event.workflow_id,
-            instance_id=data.instance_id,
-            name=data.name,
-            lane=data.lane,
-            lookback_config=encode(data.lookback_config),
-            segmentation_config=encode(data.segmentation_config) if data.segmentation_config else None,
-            timezone=data.timezone,
-            as_of=data.as_of,
-            window_start=data.window_start,
-            window_end=data.window_end,
-            parallel_limit=segmentation.parallel_limit,
-            newest_first=segmentation.order == "newest_first",
-            max_attempts=segmentation.max_attempts if segmentation.retry_failed else 1,
-            backfill_status="pending" if data.segments else "completed",
-            segments_total=len(data.segments),
-            stream_version=event.stream_version,
-            created_at=event.recorded_at,
-            updated_at=event.recorded_at,
-        ),
+    reused = [planned.reuses for planned in data.segments if planned.reuses]
+    collection = CollectionRow(
+        collection_id=collection_id,
+        team_id=event.team_id,
+        user_id=event.user_id,
+        report_id=data.report_id,
+        workflow_id=event.workflow_id,
+        instance_id=data.instance_id,
+        name=data.name,
+        lane=data.lane,
+        lookback_config=encode(data.lookback_config),
+        segmentation_config=encode(data.segmentation_config) if data.segmentation_config else None,
+        timezone=data.timezone,
+        as_of=data.as_of,
+        window_start=data.window_start,
+        window_end=data.window_end,
+        parallel_limit=segmentation.parallel_limit,
+        newest_first=segmentation.order == "newest_first",
+        max_attempts=segmentation.max_attempts if segmentation.retry_failed else 1,
+        backfill_status="pending",
+        segments_total=len(data.segments),
+        segments_skipped=len(reused),
+        row_count=sum(result.rows for result in reused),
+        content_key=data.content_key,
+        schedule_id=data.schedule_id,
+        backfill_of_schedule=data.backfill_of_schedule,
+        stream_version=event.stream_version,
+        created_at=event.recorded_at,
+        updated_at=event.recorded_at,
     )
+    collection.backfill_status = backfill_status(collection)
+    rows.add(COLLECTIONS, collection)
     for planned in data.segments:
-        rows.add(
-            SEGMENTS,
-            SegmentRow(
-                segment_id=planned.segment_id,
-                collection_id=collection_id,
-                segment_number=planned.number,
-                week_start=planned.start,
-                week_end=planned.end,
-                status="pending",
-                stream_version=0,
-                updated_at=event.recorded_at,
-            ),
+        segment = SegmentRow(
+            segment_id=planned.segment_id,
+            collection_id=collection_id,
+            segment_number=planned.number,
+            week_start=planned.start,
+            week_end=planned.end,
+            status="pending",
+            stream_version=0,
+            updated_at=event.recorded_at,
         )
+        if planned.reuses:
+            segment.status = "skipped"
+            segment.reused_segment_id = planned.reuses.segment_id
+            segment.row_count = planned.reuses.rows
+            segment.result_bytes = planned.reuses.bytes
+            segment.checksum = planned.reuses.checksum
+            segment.finished_at = event.recorded_at
+        rows.add(SEGMENTS, segment)
 
 
 def collection_finished(event: RecordedEvent, data: Any, rows: Rows) -> None:
@@ -207,6 +221,10 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             segment.status = "waiting"
             segment.error = data.error
             segment.retry_at = data.retry_at
+        case segments.Released():
+            segment.status = "pending"
+            segment.attempts = data.attempt - 1
+            segment.dispatched_at = None
         case segments.Failed():
             segment.status = "failed"
             segment.error = data.error

@@ -34,20 +34,36 @@ class Rows:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, Any], msgspec.Struct] = {}
         self._wanted: dict[str, tuple[Table[Any], set[Any]]] = {}
+        self._followed: dict[tuple[str, str], tuple[Table[Any], str, Table[Any], set[Any]]] = {}
         self._changed: dict[str, tuple[Table[Any], dict[Any, msgspec.Struct]]] = {}
 
     def want(self, table: Table[Any], key: Any) -> None:
         """Says that a row will be needed, so that `load` brings all of them in one query per table."""
         self._wanted.setdefault(table.name, (table, set()))[1].add(key)
 
+    def follow(self, table: Table[Any], key: Any, column: str, target: Table[Any]) -> None:
+        """Says that the row of `target` will be needed that this row names in a column, if it names one."""
+        self.want(table, key)
+        self._followed.setdefault((table.name, column), (table, column, target, set()))[3].add(key)
+
     async def load(self, connection: Connection) -> None:
-        for table, keys in self._wanted.values():
+        """Brings what is wanted, then what that leads on to."""
+        await self._load(connection)
+        for table, column, target, keys in self._followed.values():
+            found = (self.read(table, key) for key in keys)
+            for key in {getattr(row, column) for row in found if row is not None} - {None}:
+                self.want(target, key)
+        await self._load(connection)
+
+    async def _load(self, connection: Connection) -> None:
+        wanted, self._wanted = self._wanted, {}
+        for table, keys in wanted.values():
             found = await connection.fetch(
                 f"SELECT {', '.join(columns(table))} FROM {table.name} WHERE {table.key} = ANY ($1)",  # noqa: S608
                 list(keys),
             )
             for row in found:
-                self._rows[table.name, row[table.key]] = table.row(**row)
+                self._rows.setdefault((table.name, row[table.key]), table.row(**row))
 
     def add(self, table: Table[Row], row: Row) -> None:
         """A new row; raises ProjectionError where its key is taken."""
@@ -57,6 +73,10 @@ class Rows:
         self._rows[table.name, key] = row
         self._mark(table, key, row)
 
+    def read(self, table: Table[Row], key: Any) -> Row | None:
+        """The row as it stands, not to be changed; None where no event has made it."""
+        return self._rows.get((table.name, key))  # type: ignore[return-value]
+
     def change(self, table: Table[Row], key: Any) -> Row:
         """The row, to be changed in place; raises ProjectionError where no event has made it."""
         row = self._rows.get((table.name, key))
@@ -64,6 +84,10 @@ class Rows:
             raise ProjectionError(f"{table.name} has no {key}")
         self._mark(table, key, row)
         return row  # type: ignore[return-value]
+
+    def find(self, table: Table[Row], key: Any) -> Row | None:
+        """The row, to be changed in place; None where no event has made it."""
+        return self.change(table, key) if (table.name, key) in self._rows else None
 
     def _mark(self, table: Table[Any], key: Any, row: msgspec.Struct) -> None:
         self._changed.setdefault(table.name, (table, {}))[1][key] = row

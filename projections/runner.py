@@ -12,16 +12,20 @@ from db.pool import Connection, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
 from events.feed import Feed
 from events.reader import read_after
-from projections import backfills, instances, steps, workflows
+from projections import accounts, backfills, instances, reports, schedules, steps, workflows
 from projections.rows import Rows
 
 log = structlog.get_logger()
 
 # The tables are tied by foreign keys, so they are one projection with one checkpoint. Parents come first.
 NAME = "read_models"
-MODULES = (workflows, instances, backfills, steps)
+MODULES = (workflows, accounts, instances, backfills, schedules, reports, steps)
 TABLES = tuple(table for module in MODULES for table in module.TABLES)
-HANDLERS = {kind: handler for module in MODULES for kind, handler in module.HANDLERS.items()}
+# An event may change tables of several modules; they apply it in their order.
+HANDLERS = {
+    kind: [module.HANDLERS[kind] for module in MODULES if kind in module.HANDLERS]
+    for kind in dict.fromkeys(kind for module in MODULES for kind in module.HANDLERS)
+}
 
 BATCH = 500
 RETRY_AFTER = 2.0
@@ -36,8 +40,7 @@ async def apply_events(connection: Connection, events: Sequence[RecordedEvent]) 
     handled = []
     for event in events:
         data = event.data
-        if handler := HANDLERS.get(event.event_type):
-            want, apply = handler
+        for want, apply in HANDLERS.get(event.event_type, ()):
             want(event, rows)
             handled.append((event, data, apply))
     await rows.load(connection)

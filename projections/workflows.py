@@ -10,7 +10,7 @@ import msgspec
 
 from events.codec import encode
 from events.envelope import RecordedEvent
-from events.types.workflow import WorkflowCreated
+from events.types.workflow import WorkflowChanged, WorkflowCreated
 from projections.rows import Rows, Table
 
 
@@ -21,9 +21,11 @@ class WorkflowRow(msgspec.Struct):
     name: str
     sql_query: str
     parameters: str
+    archived: bool
     stream_version: int
     created_at: datetime
     updated_at: datetime
+    updated_by: UUID | None
 
 
 WORKFLOWS = Table("workflows", "workflow_id", WorkflowRow)
@@ -44,12 +46,39 @@ def workflow_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
             name=data.name,
             sql_query=data.sql_query,
             parameters=encode(data.parameters),
+            archived=False,
             stream_version=event.stream_version,
             created_at=event.recorded_at,
             updated_at=event.recorded_at,
+            updated_by=event.user_id,
         ),
     )
 
 
+def workflow_changed(event: RecordedEvent, data: Any, rows: Rows) -> None:
+    assert isinstance(data, WorkflowChanged)
+    row = _touched(event, rows)
+    row.name, row.sql_query, row.parameters = data.name, data.sql_query, encode(data.parameters)
+
+
+def workflow_archived(event: RecordedEvent, data: Any, rows: Rows) -> None:
+    _touched(event, rows).archived = True
+
+
+def workflow_unarchived(event: RecordedEvent, data: Any, rows: Rows) -> None:
+    _touched(event, rows).archived = False
+
+
+def _touched(event: RecordedEvent, rows: Rows) -> WorkflowRow:
+    row = rows.change(WORKFLOWS, event.entity_id)
+    row.stream_version, row.updated_at, row.updated_by = event.stream_version, event.recorded_at, event.user_id
+    return row
+
+
 TABLES = (WORKFLOWS,)
-HANDLERS = {"workflow.created": (want_workflow, workflow_created)}
+HANDLERS = {
+    "workflow.created": (want_workflow, workflow_created),
+    "workflow.changed": (want_workflow, workflow_changed),
+    "workflow.archived": (want_workflow, workflow_archived),
+    "workflow.unarchived": (want_workflow, workflow_unarchived),
+}

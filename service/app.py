@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Literal
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -16,10 +18,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from db.pool import Pool
 from events.feed import Feed
 from projections.runner import read_checkpoint
+from service.amc.account_routes import account_routes
+from service.amc.connecting import AccountDesk
+from service.amc.instance_routes import instance_routes
 from service.audit.errors import ErrorCounts
 from service.audit.routes import audit_routes
+from service.auth.door import Door
+from service.auth.routes import auth_routes
+from service.builder.collections import collection_creation
 from service.builder.routes import builder_routes
+from service.clock import Clock
 from service.commands import Commands
+from service.contract.routes import contract_routes
 from service.data_collections.routes import collection_routes
 from service.endpoints import Answer, Endpoint
 from service.http import json_response
@@ -27,10 +37,18 @@ from service.problems import EXCEPTION_HANDLERS
 from service.rates.limiter import RateHeaders, Rates
 from service.results.routes import result_routes
 from service.results.store import ResultStore
+from service.schedules.routes import schedule_routes
 from service.stream.routes import stream_routes
+from service.teams.limits import Teams
 from service.workflows.routes import workflow_routes
 
 MAX_BODY = 2 * 1024 * 1024
+
+
+class Liveness(Answer, frozen=True, kw_only=True):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
 
 
 class Readiness(Answer, frozen=True, kw_only=True):
@@ -42,49 +60,84 @@ class Readiness(Answer, frozen=True, kw_only=True):
     projection_behind: int | None
 
 
-def create_app(
-    pool: Pool,
-    commands: Commands,
-    feed: Feed,
-    store: ResultStore,
-    stopping: asyncio.Event,
-    health: Callable[[], dict[str, str]],
-    rates: Rates,
-    errors: ErrorCounts,
-) -> Starlette:
-    """All routes over the parts that `bootstrap` has made. `health` answers what is wrong, by part."""
+class ClockAnswer(Answer, frozen=True, kw_only=True):
+    """What day and hour it is for schedules and windows. `speed` is 1, unless a developer has set the clock."""
+
+    now: datetime
+    speed: float
+    settable: bool
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What `bootstrap` has made for the routes. `health` answers what is wrong, by part; live streams end when
+    `stopping` is set."""
+
+    pool: Pool
+    commands: Commands
+    teams: Teams
+    feed: Feed
+    store: ResultStore
+    clock: Clock
+    accounts: AccountDesk
+    door: Door
+    rates: Rates
+    errors: ErrorCounts
+    stopping: asyncio.Event
+    health: Callable[[], dict[str, str]]
+
+
+def create_app(parts: Parts) -> Starlette:
+    """All routes over the parts."""
+    pool, commands, teams, clock = parts.pool, parts.commands, parts.teams, parts.clock
 
     async def alive(request: Request) -> Response:
-        return json_response({"status": "alive"})
+        return json_response(Liveness())
 
     async def ready(request: Request) -> Response:
-        problems = health()
+        problems = parts.health()
         try:
-            behind = feed.head - await read_checkpoint(pool)
+            behind = parts.feed.head - await read_checkpoint(pool)
         except Exception as error:
             problems["database"] = type(error).__name__
             behind = None
-        if stopping.is_set():
+        if parts.stopping.is_set():
             problems["process"] = "shutting down"
         body = {"status": "unready" if problems else "ready", "problems": problems, "projection_behind": behind}
         return json_response(body, 503 if problems else 200)
 
+    async def show_clock(request: Request) -> Response:
+        return json_response(ClockAnswer(now=clock.now(), speed=clock.speed, settable=clock.settable))
+
+    endpoints = [
+        Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=Liveness, public=True),
+        Endpoint(
+            "GET",
+            "/readyz",
+            ready,
+            summary="Is it ready for work",
+            answer=Readiness,
+            also={503: Readiness},
+            public=True,
+        ),
+        Endpoint("GET", "/api/clock", show_clock, summary="What time it is", answer=ClockAnswer, public=True),
+        *auth_routes(parts.door),
+        *builder_routes(pool, commands, teams, clock),
+        *workflow_routes(pool, commands, clock),
+        *instance_routes(pool, commands),
+        *account_routes(pool, commands, parts.accounts),
+        *collection_routes(pool),
+        collection_creation(pool, commands, teams, clock),
+        *result_routes(pool, parts.store),
+        *schedule_routes(pool, commands, teams, parts.store, clock),
+        *stream_routes(pool, parts.feed, parts.stopping, parts.door.lapsed),
+        *audit_routes(pool),
+    ]
     app = Starlette(
-        routes=[
-            Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=dict[str, str], public=True),
-            Endpoint("GET", "/readyz", ready, summary="Is it ready for work", answer=Readiness, public=True),
-            *builder_routes(pool, commands),
-            *workflow_routes(pool, commands),
-            *collection_routes(pool),
-            *result_routes(pool, store),
-            *stream_routes(pool, feed, stopping),
-            *audit_routes(pool),
-        ],
+        routes=[*endpoints, *contract_routes(endpoints, anonymous=True)],
         middleware=[Middleware(LimitBody), Middleware(RateHeaders)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
-    app.state.rates = rates
-    app.state.errors = errors
+    app.state.door, app.state.rates, app.state.errors = parts.door, parts.rates, parts.errors
     return app
 
 

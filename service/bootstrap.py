@@ -22,36 +22,45 @@ from events.feed import Feed
 from events.writer import AppendWriter
 from projections.activity import ActivityIndexer
 from projections.runner import Projector
-from service.amc.client import AmcClient
-from service.amc.models import Account
-from service.amc.throttle import Throttle
-from service.app import create_app
+from service.amc.connecting import AccountDesk
+from service.amc.connections import OF_DEFAULT, Connections
+from service.amc.keys import SecretKeys
+from service.amc.vault import Vault
+from service.app import Parts, create_app
 from service.audit.errors import ErrorCounts
+from service.auth.door import Door, open_door
+from service.auth.edge import Edge
+from service.auth.safety import refuse_unsafe
 from service.backfill.admission import Admission
 from service.backfill.broker import Broker, create_broker
 from service.backfill.turn import Tools
 from service.backfill.worker import Worker
+from service.clock import Clock, SettableClock
 from service.commands import Commands
 from service.rates.limiter import Rates
 from service.results.store import ResultStore
+from service.schedules.scheduler import Scheduler
 from service.server import serving
 from service.settings import PREFIX, Settings, SettingsError
+from service.teams.limits import Limits, Teams
 
 log = structlog.get_logger()
 
-Role = Literal["api", "admission", "projector", "worker"]
+Role = Literal["api", "admission", "projector", "scheduler", "worker"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class Program(msgspec.Struct, frozen=True):
-    """What runs, for whoever started it. `api_url` is null without the role; `failed` is set, with its
-    reason, when a role ends by itself."""
+    """What runs, for whoever started it. `api_url` is null without the role; `sign_in_url` signs in whoever
+    opens it first, null where that must not be; `failed` is set, with its reason, when a role ends by itself."""
 
     pool: Pool
     feed: Feed
     writer: AppendWriter
     broker: Broker | None
+    clock: Clock
     api_url: str | None
+    sign_in_url: str | None
     failed: asyncio.Future[None]
 
 
@@ -93,6 +102,9 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             f"REPORT_BUILDER_LEASE_MARGIN is {settings.lease_margin:g} s and must be longer than"
             f" REPORT_BUILDER_AMC_TIMEOUT, {settings.amc_timeout:g} s: a call must not outlast its lease"
         )
+    if "api" in roles:
+        refuse_unsafe(settings)
+    keys = SecretKeys(settings)
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(database_url(settings))
         pool = await open_pool(url, size=settings.database_pool_size)
@@ -111,6 +123,15 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         _start_role(stack, "feed", feed.run(), failed)
         stack.push_async_callback(writer.close)
 
+        clock = Clock()
+        if settings.settable_clock:
+            clock = SettableClock(pool)
+            await clock.refresh()
+            _start_role(stack, "clock", clock.run(), failed)
+        vault = Vault(pool, keys)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        accounts = Connections(pool, writer, session, vault, settings)
+
         projector = Projector(pool, feed)
         if "projector" in roles:
             _start_role(stack, "projector", projector.run(), failed)
@@ -122,9 +143,14 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             await broker.start()
             stack.push_async_callback(broker.close)
             if "worker" in roles:
-                await _start_worker(stack, settings, pool, writer, broker, store)
+                await _start_worker(stack, Tools(pool, writer, broker, accounts, store, settings, set()))
+                _start_role(stack, "accounts", accounts.try_held(), failed)
             if "admission" in roles:
                 _start_role(stack, "admission", Admission(pool, feed, writer, broker, settings).run(), failed)
+
+        if "scheduler" in roles:
+            _start_role(stack, "scheduler", Scheduler(pool, feed, writer, clock, settings).run(), failed)
+        door: Door | None = None
 
         def health() -> dict[str, str]:
             problems = {}
@@ -132,49 +158,51 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
                 problems["projector"] = projector.stopped_by
             if broker is not None and not broker.healthy:
                 problems["broker"] = "not connected"
+            if door is not None and (problem := door.problem()):
+                problems["door"] = problem
             return problems
 
-        api_url = None
+        api_url = sign_in_url = None
         if "api" in roles:
+            teams = Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules))
+            door = await open_door(settings, pool, session)
+            _start_role(stack, "door", door.run(), failed)
             rates = Rates(pool, settings)
             _start_role(stack, "rates", rates.run(), failed)
             errors = ErrorCounts(pool, kept_days=settings.error_counts_days)
             stack.push_async_callback(errors.close)
             _start_role(stack, "error counts", errors.run(), failed)
-            app = create_app(pool, Commands(pool, writer), feed, store, stopping, health, rates, errors)
-            api_url = await stack.enter_async_context(
-                serving(app, settings.host, settings.port, grace=settings.shutdown_grace)
+            app = create_app(
+                Parts(
+                    pool=pool,
+                    commands=Commands(pool, writer),
+                    teams=teams,
+                    feed=feed,
+                    store=store,
+                    clock=clock,
+                    accounts=AccountDesk(pool, accounts, vault, settings),
+                    door=door,
+                    rates=rates,
+                    errors=errors,
+                    stopping=stopping,
+                    health=health,
+                )
             )
+            api_url = await stack.enter_async_context(
+                serving(Edge(app, door.site), settings.host, settings.port, grace=settings.shutdown_grace)
+            )
+            sign_in_url = door.link(api_url)
         # First of all at the end: live streams finish, and readiness says so.
         stack.callback(stopping.set)
         log.info("started", roles=sorted(roles), api_url=api_url)
-        yield Program(pool, feed, writer, broker, api_url, failed)
+        yield Program(pool, feed, writer, broker, clock, api_url, sign_in_url, failed)
 
 
-async def _start_worker(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    pool: Pool,
-    writer: AppendWriter,
-    broker: Broker,
-    store: ResultStore,
-) -> None:
-    credentials = ("amc_client_id", "amc_client_secret", "amc_refresh_token")
-    if missing := [PREFIX + name.upper() for name in credentials if not getattr(settings, name)]:
-        log.warning("amc_credentials_missing", settings=missing, remedy="Amazon refuses every call without them")
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    account = Account(
-        account_id="default",
-        client_id=settings.amc_client_id,
-        client_secret=settings.amc_client_secret,
-        refresh_token=settings.amc_refresh_token,
-        base_url=settings.amc_base_url,
-        token_url=settings.amc_token_url,
-    )
-    throttle = Throttle(settings.amc_requests_per_second)
-    amc = AmcClient(session, account, timeout=settings.amc_timeout, throttle=throttle)
-    worker = Worker(Tools(pool, writer, broker, amc, store, settings, set()))
-    consumption = await worker.start()
+async def _start_worker(stack: contextlib.AsyncExitStack, tools: Tools) -> None:
+    settings = tools.settings
+    if missing := [PREFIX + name.upper() for name in OF_DEFAULT if not getattr(settings, name)]:
+        log.info("no_default_account", settings=missing, remedy="instances of the account `default` wait for them")
+    consumption = await Worker(tools).start()
     stack.push_async_callback(consumption.stop, settings.shutdown_grace)
 
 

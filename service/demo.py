@@ -66,11 +66,14 @@ async def run_demo(settings: Settings, options: DemoOptions, stop: asyncio.Event
         tables=(sample.table,) if sample.table else (),
         shift_dates=True,
         state_dir=folder / "sandbox",
+        clock_url=_clock_url(settings, options),
     )
     async with running_sandbox(sandbox_options) as sandbox:
         demo_settings = _settings(settings, folder.resolve(), sandbox, options)
         async with running(demo_settings) as program, aiohttp.ClientSession(program.api_url) as http:
             console.print(f"Report Builder serves on {program.api_url}, AMC's sandbox on {sandbox.base_url}")
+            if program.sign_in_url:
+                console.print(f"Sign in, once: {program.sign_in_url}", soft_wrap=True, highlight=False)
             client = Client(http)
             work = asyncio.create_task(_run_sample(client, console, sample, options))
             stopped = asyncio.create_task(stop.wait())
@@ -101,6 +104,12 @@ def _settings(settings: Settings, folder: Path, sandbox: RunningSandbox, options
         amc_timeout=10,
         lease_margin=15,
     )
+
+
+def _clock_url(settings: Settings, options: DemoOptions) -> str | None:
+    """Where the sandbox reads a clock that was set; null for the real one, and for a port that is not known yet."""
+    port = options.port if options.port is not None else settings.port
+    return f"http://127.0.0.1:{port}/api/clock" if settings.settable_clock and port else None
 
 
 class Client:

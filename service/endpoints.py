@@ -6,8 +6,9 @@ contract (`/openapi.json` is generated from it), so the two cannot differ.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from events.validation import Body, Invalid, decode
-from service.auth.caller import Scope, caller_of
+from service.auth.caller import Scope
 from service.problems import NOTE_REFUSAL, Refused
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -45,12 +46,49 @@ class Recorded(Answer, frozen=True, kw_only=True):
     position: int = 0
 
 
+class Header(msgspec.Struct, frozen=True):
+    """A header of a request: its name, the type of its value (as one of a query), what it is for, and a value."""
+
+    name: str
+    kind: Any
+    meaning: str
+    example: Any
+
+
+IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            pattern="^[!-~]([ -~]*[!-~])?$",
+            extra={"expected": "1 to 200 printable characters of ASCII"},
+        ),
+    ],
+    "The caller's name for this request: sent again with the same body, it gets the first answer and records nothing.",
+    "monday-report-1",
+)
+IF_MATCH = Header(
+    "If-Match",
+    str,  # what is no entity tag matches nothing: 412, with the tag to send
+    "The `ETag` of what was read; refused with `stale` where it has another version by now.",
+    '"3"',
+)
+
+
 class Endpoint(Route):
     """A route that says of itself what it takes and answers.
 
     `scope` is what the caller must have been granted; None lets in every caller that is signed in, and
     `public` everybody. `answer` is the struct (or any type) of the JSON answer, or a tuple of media types for
     other content. `refusals` are codes of the catalogue beside those that every endpoint has.
+
+    `headers` are those of the request beside `Idempotency-Key` (whatever has a body takes it) and `If-Match` (with
+    the refusal `stale`): one that cannot be read is refused before the handler runs.
+
+    For the contract alone: `answer_headers` are those of the answer by name with their meaning, `media` other
+    forms of the answer, for who asks for them with `Accept`, and `also` the answers with other statuses.
     """
 
     def __init__(
@@ -67,13 +105,20 @@ class Endpoint(Route):
         scope: Scope | None = None,
         public: bool = False,
         refusals: Sequence[str] = (),
+        headers: Sequence[Header] = (),
+        answer_headers: Mapping[str, str] | None = None,
+        media: Sequence[str] = (),
+        also: Mapping[int, Any] | None = None,
     ) -> None:
         async def guarded(request: Request) -> Response:
             if not public:
-                caller = caller_of(request)
-                request.scope[NOTE_REFUSAL] = partial(request.app.state.errors.note, caller, f"{method} {path}")
-                await request.app.state.rates.admit(request, caller)
+                state = request.app.state
+                caller = await state.door.admit(request)
+                request.scope[NOTE_REFUSAL] = partial(state.errors.note, caller, f"{method} {path}")
+                await state.rates.admit(request, caller)
                 caller.require(scope)
+            for header in self.headers:
+                _read_header(request, header)
             return await handler(request)
 
         guarded.__name__ = handler.__name__
@@ -87,11 +132,16 @@ class Endpoint(Route):
         self.scope = scope
         self.public = public
         self.refusals = tuple(refusals)
+        key = (IDEMPOTENCY_KEY,) if body is not None else ()
+        self.headers = (*key, *((IF_MATCH,) if "stale" in refusals else ()), *headers)
+        self.answer_headers = dict(answer_headers or {})
+        self.media = tuple(media)
+        self.also = dict(also or {})
 
 
 def read_query(request: Request, kind: type[QueryKind]) -> QueryKind:
     """The query string as `kind`. Refuses, by name, what does not fit and what is not known."""
-    fields = {field.encode_name: field.type for field in inspect.type_info(kind).fields}  # type: ignore[attr-defined]
+    fields = _fields(kind)
     given: dict[str, Any] = {}
     for name in request.query_params:
         texts = request.query_params.getlist(name)
@@ -109,21 +159,51 @@ def read_query(request: Request, kind: type[QueryKind]) -> QueryKind:
         raise Refused("bad_request", problems) from None
 
 
+def _read_header(request: Request, header: Header) -> None:
+    """Refuses a value that is not of the header's kind."""
+    text = request.headers.get(header.name)
+    if text is None:
+        return
+    kind = _type_of(header.kind)
+    try:
+        decode(header.kind, _value(kind, text))
+    except Invalid as error:
+        raise Refused("bad_request", f"{header.name} {error.problems[0].message}") from None
+
+
+_type_of = cache(inspect.type_info)
+
+
 def path_id(request: Request, name: str, noun: str) -> UUID:
     """The UUID in the path; 404 where it is none, as nothing can be there."""
     text = request.path_params[name]
     try:
-        return UUID(text)
+        # In the one form that we write: Python would read others, and each thing has one address.
+        if str(id := UUID(text)) == text.lower():
+            return id
     except ValueError:
-        raise Refused("not_found", f"{text!r} is not a {noun}'s id") from None
+        pass
+    raise Refused("not_found", f"{text!r} is not a {noun}'s id")
+
+
+@cache
+def _fields(kind: type[Query]) -> dict[str, inspect.Type]:
+    """What the query may have, by name, with the types of the values."""
+    described = inspect.type_info(kind)
+    assert isinstance(described, inspect.StructType)
+    return {field.encode_name: _plain(field.type) for field in described.fields}
+
+
+def _plain(kind: inspect.Type) -> inspect.Type:
+    return kind.type if isinstance(kind, inspect.Metadata) else kind
 
 
 def _value(kind: inspect.Type | None, text: str) -> object:
     """What a text of the query means: a number or a boolean where one is wanted and can be read."""
-    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
-    for option in options:
+    plain = kind and _plain(kind)
+    for option in plain.types if isinstance(plain, inspect.UnionType) else (plain,):
         # Twenty digits hold every position; thousands of them Python refuses to read.
-        if isinstance(option, inspect.IntType) and text.isascii() and text.isdigit() and len(text) <= 20:
+        if isinstance(option, inspect.IntType) and re.fullmatch("-?[0-9]{1,20}", text):
             return int(text)
         if isinstance(option, inspect.BoolType) and text in ("true", "false"):
             return text == "true"

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 from db.pool import Pool
-from projections.runner import wait_projected
+from events.reader import read_head
+from projections.runner import read_checkpoint, wait_projected
 from service.problems import Refused
 
 # How long a read waits for the read models before it says that they are behind.
@@ -27,9 +29,27 @@ def etag(version: int) -> dict[str, str]:
     return {"ETag": f'"{version}"'}
 
 
+def refuse_stale(request: Request, version: int, noun: str) -> None:
+    """Refuses a request whose `If-Match` names other versions than the one that the thing has."""
+    expected = [tag.strip() for tag in request.headers.get("if-match", "*").split(",")]
+    if "*" not in expected and f'"{version}"' not in expected:
+        raise Refused(
+            "stale",
+            f'the {noun} is at version {version}; read it again, then send If-Match: "{version}"',
+            extra={"actual_version": version},
+        )
+
+
 async def wait_position(pool: Pool, position: int) -> None:
-    """Read your own write: waits until the read models have applied the position; 0 waits for nothing."""
-    if position and not await wait_projected(pool, position, timeout=PROJECTION_PATIENCE):
+    """Read your own write: waits until the read models have applied the position; 0 waits for nothing.
+
+    Refuses at once a position that the log does not have: no write has answered it, so nothing will bring it.
+    """
+    if position <= 0 or await read_checkpoint(pool) >= position:
+        return
+    if position > (head := await read_head(pool)):
+        raise Refused("log_rewound", f"the log ends at position {head}; give one that a write has answered")
+    if not await wait_projected(pool, position, timeout=PROJECTION_PATIENCE):
         raise Refused("projection_behind", f"position {position} is not applied yet", retry_after=1)
 
 
@@ -45,3 +65,19 @@ def read_cursor(text: str) -> tuple[datetime, UUID]:
         return datetime.fromisoformat(moment).astimezone(UTC), UUID(id)
     except (ValueError, OverflowError):
         raise Refused("bad_request", "cursor is not one that a list has answered") from None
+
+
+def name_cursor(name: str) -> str:
+    """Where a list that is ordered by a text goes on, as text for `?cursor=`."""
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def read_name_cursor(text: str) -> str:
+    """The text of a cursor. Refuses a cursor that no list has answered."""
+    try:
+        name = base64.b64decode(text, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        name = ""
+    if not name or not name.isprintable():
+        raise Refused("bad_request", "cursor is not one that a list has answered")
+    return name

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -30,23 +30,39 @@ UNREACHABLE = (*DATABASE_AWAY, LogUnavailable)
 
 CATALOGUE: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request cannot be read"),
-    "cross_origin": (403, "A page of another site may not write here"),
+    "unauthenticated": (401, "Nobody is signed in"),
+    "cross_origin": (403, "A page of another site may not do this"),
+    "csrf_token_wrong": (403, "The page did not show the session's token"),
     "forbidden": (403, "The caller may not do this"),
     "not_found": (404, "There is nothing here"),
     "method_not_allowed": (405, "The address does not take this method"),
     "version_conflict": (409, "It was changed in the meantime"),
     "already_exists": (409, "It is there already"),
     "already_submitted": (409, "The report was submitted already"),
+    "archived": (409, "The workflow is archived"),
+    "not_archived": (409, "The workflow is not archived"),
     "not_reviewed": (409, "What was reviewed is not what stands now"),
     "step_missing": (409, "An earlier step is missing"),
+    "schedule_state": (409, "The schedule's state does not allow it"),
+    "out_of_reach": (409, "AMC does not have the window's days"),
+    "log_rewound": (409, "The log does not have that position"),
+    "account_held": (409, "The account must be connected again first"),
+    "no_secret_key": (409, "There is no key to encrypt secrets with"),
     "half_known": (409, "The request was changed since it was first sent"),
+    "too_many_backfills": (409, "As many backfills run as are allowed"),
+    "too_many_schedules": (409, "As many schedules are active as are allowed"),
+    "duplicate_schedule": (409, "The same schedule is active already"),
     "stale": (412, "It has another version than If-Match names"),
     "body_too_large": (413, "The body is too large"),
+    "unknown_host": (421, "The service is not known by this name"),
     "invalid": (422, "Some fields do not fit"),
     "idempotency_key_reused": (422, "The idempotency key came before with another content"),
     "rate_limited": (429, "More requests than your rate allows"),
     "internal": (500, "The service failed"),
     "result_missing": (500, "A stored result is not where it was put"),
+    "amazon_refused": (502, "Amazon refused the call"),
+    "amazon_unavailable": (503, "Amazon does not answer"),
+    "issuer_unavailable": (503, "The issuer of credentials does not answer"),
     "overloaded": (503, "Too many requests wait to be recorded"),
     "database_unavailable": (503, "The database does not answer"),
     "projection_behind": (503, "The read models have not come so far yet"),
@@ -93,58 +109,46 @@ def problem_response(refused: Refused) -> Response:
     return Response(msgspec.json.encode(body), status, headers, media_type="application/problem+json")
 
 
+def _invalid(error: Invalid) -> Refused:
+    detail = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in error.problems)
+    return Refused("invalid", detail, problems=error.problems)
+
+
+def _conflict(error: Conflict) -> Refused:
+    return Refused("version_conflict", "read it again, then repeat the change", extra={"actual_versions": error.actual})
+
+
+def _unreachable(error: Exception) -> Refused:
+    return Refused(
+        "database_unavailable", "send it again with the same Idempotency-Key, in a few seconds", retry_after=5
+    )
+
+
+# What the inner layers raise, and what the caller is told of it.
+_REFUSALS: dict[type[Exception], Callable[[Any], Refused]] = {
+    Refused: lambda error: error,
+    Invalid: _invalid,
+    UnstorableText: lambda error: Refused("invalid", str(error), problems=[Problem("", str(error))]),
+    Conflict: _conflict,
+    HalfKnown: lambda error: Refused("half_known", str(error)),
+    KeyReused: lambda error: Refused("idempotency_key_reused", "use a new key for a new request"),
+    Overloaded: lambda error: Refused("overloaded", "nothing was recorded; send it again", retry_after=1),
+    ClientDisconnect: lambda error: Refused("bad_request", "the connection closed before the whole body came"),
+    **dict.fromkeys(UNREACHABLE, _unreachable),
+}
+
+
 def refusal_of(error: Exception) -> Refused | None:
-    """What the caller is told about an error of the inner layers; None for one that is a fault of ours."""
-    match error:
-        case Refused():
-            return error
-        case Invalid():
-            return Refused(
-                "invalid",
-                "; ".join(f"{p.pointer or '/'}: {p.message}" for p in error.problems),
-                problems=error.problems,
-            )
-        case UnstorableText():
-            return Refused("invalid", str(error), problems=[Problem("", str(error))])
-        case Conflict():
-            return Refused(
-                "version_conflict",
-                "read it again, then repeat the change",
-                extra={"actual_versions": error.actual},
-            )
-        case HalfKnown():
-            return Refused("half_known", str(error))
-        case KeyReused():
-            return Refused("idempotency_key_reused", "use a new key for a new request")
-        case Overloaded():
-            return Refused("overloaded", "nothing was recorded; send it again", retry_after=1)
-        case _ if isinstance(error, UNREACHABLE):
-            return Refused(
-                "database_unavailable",
-                "send it again with the same Idempotency-Key, in a few seconds",
-                retry_after=5,
-            )
-        case _:
-            return None
+    """What the caller is told about an error; None for one that is a fault of ours."""
+    return next((make(error) for kind, make in _REFUSALS.items() if isinstance(error, kind)), None)
 
 
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_HTTP_CODES = {404: "not_found", 413: "body_too_large"}
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for every exception: catalogue answers, and 500 without details for the rest."""
-    match error:
-        case HTTPException(status_code=405):
-            allowed = _allowed_methods(request)
-            refused: Refused | None = Refused(
-                "method_not_allowed", f"it takes {', '.join(allowed)}", headers={"Allow": ", ".join(allowed)}
-            )
-        case HTTPException():
-            refused = Refused(_HTTP_CODES.get(error.status_code, "bad_request"), error.detail)
-        case ClientDisconnect():
-            refused = Refused("bad_request", "the connection closed before the whole body came")
-        case _:
-            refused = refusal_of(error)
+    refused = _of_routing(request, error) if isinstance(error, HTTPException) else refusal_of(error)
     if refused is None:
         log.error("request_failed", path=request.url.path, exc_info=error)
         refused = Refused("internal", "the fault is recorded; send the request again or tell the operator")
@@ -155,22 +159,15 @@ async def answer_error(request: Request, error: Exception) -> Response:
 
 # Each kind by name: what is registered as Exception alone Starlette answers too, but raises again, and the
 # server then logs a fault and closes the connection.
-EXCEPTION_HANDLERS: dict[Any, Any] = dict.fromkeys(
-    (
-        HTTPException,
-        ClientDisconnect,
-        Refused,
-        Invalid,
-        UnstorableText,
-        Conflict,
-        HalfKnown,
-        KeyReused,
-        Overloaded,
-        *UNREACHABLE,
-        Exception,
-    ),
-    answer_error,
-)
+EXCEPTION_HANDLERS: dict[Any, Any] = dict.fromkeys((HTTPException, *_REFUSALS, Exception), answer_error)
+
+
+def _of_routing(request: Request, error: HTTPException) -> Refused:
+    """What Starlette and the limit of bodies refuse."""
+    if error.status_code != 405:
+        return Refused(_HTTP_CODES.get(error.status_code, "bad_request"), error.detail)
+    allowed = ", ".join(_allowed_methods(request))
+    return Refused("method_not_allowed", f"it takes {allowed}", headers={"Allow": allowed})
 
 
 def _allowed_methods(request: Request) -> list[str]:

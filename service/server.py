@@ -37,6 +37,10 @@ async def serving(app: ASGIApp, host: str, port: int, *, grace: float) -> AsyncI
             access_log=False,
             ws="none",
             server_header=False,
+            # Longer than clients and proxies keep idle connections: else they send on one that is just closed.
+            timeout_keep_alive=75,
+            # Who forwards says what it likes; the door asks for nothing of it.
+            proxy_headers=False,
             timeout_graceful_shutdown=max(1, round(grace)),
         )
         server = _Server(config)

@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from service.auth.caller import Scope
+
 PREFIX = "REPORT_BUILDER_"
 
 Seconds = Annotated[float, Meta(gt=0, le=1e8)]
@@ -51,9 +53,47 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_concurrency: Count = 16
     """Deliveries that one worker process works on at once."""
 
+    # Accounts
+    secret_key: str = ""
+    """Encrypts the secrets of accounts: keys of 32 bytes in base64, separated by commas, the newest first."""
+
     # HTTP
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    public_url: str | None = None
+    """Where people reach the service, where that is not `host` and `port`: `https://reports.example.com`."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names in a Host header that are ours, besides loopback's and `public_url`'s."""
+    cors_origins: tuple[str, ...] = ()
+    """Other sites whose pages may call the API, such as `https://tools.example.com`."""
+
+    # Door
+    auth_issuer: str | None = None
+    """Whose tokens are taken, and where people sign in. Absent: on loopback nobody has to sign in."""
+    auth_audience: Annotated[str, Meta(min_length=1)] = "report-builder"
+    auth_jwks: str | None = None
+    """The issuer's keys, a file or an address. Absent: where its discovery document says."""
+    auth_jwks_refresh: Seconds = 300
+    """How often the keys are fetched: a revoked one is refused from then on."""
+    auth_jwks_keep: Seconds = 3600
+    """How long the keys hold while the issuer does not answer."""
+    auth_team_claim: Annotated[str, Meta(min_length=1)] = "team"
+    auth_own_keys: bool = False
+    """Takes tokens of `report-builder token`, and refuses whoever has no credential."""
+    auth_client_id: str | None = None
+    """What the issuer knows the browser's sign-in as. Absent: no sign-in in a browser."""
+    auth_client_secret: str = ""
+    auth_sign_in_scope: Annotated[str, Meta(pattern=r"^openid( \S+)*$")] = "openid profile email"
+    """What a sign-in asks the issuer for; those of our scopes in it that it grants are the person's."""
+    auth_sign_in_grants: tuple[Scope, ...] = ()
+    """Scopes of everybody who signs in in a browser, for an issuer that knows nothing of ours."""
+    auth_session_lifetime: Seconds = 43200
+
+    # Command line
+    api_url: str | None = None
+    """The running service that commands such as `schedules` speak to. Absent: `host` and `port`."""
+    api_token: str = ""
+    """What they sign in with."""
 
     # Request rates
     rate_window: Annotated[int, Meta(ge=1, le=3600)] = 10
@@ -86,6 +126,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Longest pause between two admissions when nothing wakes one earlier."""
     shutdown_grace: Seconds = 20
 
+    # Limits
+    max_running_backfills: Count = 5
+    """Backfills that one user may have running at once."""
+    max_active_schedules: Count = 100
+    """Schedules that one user may have active at once."""
+    # Schedules
+    scheduler_interval: Seconds = 1
+    """Longest pause between two looks at the schedules when nothing wakes one earlier."""
+    settable_clock: bool = False
+    """Development only: `clock set` may move the service's clock."""
     # Retention
     error_counts_days: Count = 400
     """How long the counts of refused requests are kept."""
@@ -100,7 +150,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return [("data_dir", str(self.data_dir)), ("host", self.host), ("port", self.port)]
 
 
-SECRET = ("url", "secret", "token")
+SECRET = ("url", "secret", "token", "key")
 """Ends of the names whose values no message may repeat; addresses may hold a password."""
 
 
@@ -120,7 +170,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         if value == "":
             continue
         parsed: object = value
-        if name == "amc_poll_delays":
+        if isinstance(fields[name].default, tuple):
             parsed = [part.strip() for part in value.split(",")]
         try:
             values[name] = msgspec.convert(parsed, fields[name].type, strict=False, dec_hook=_path)

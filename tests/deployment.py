@@ -121,6 +121,12 @@ def write_numbers(path: Path, days: int) -> tuple[date, date]:
     return first, last
 
 
+def write_days(path: Path, first: date, last: date) -> None:
+    """A table of one row a day, from the first to the last, `value` being the day's ordinal."""
+    ordinals = range(first.toordinal(), last.toordinal() + 1)
+    path.write_text("".join(["date,value\n", *(f"{date.fromordinal(each)},{each}\n" for each in ordinals)]))
+
+
 class Api:
     """A client of the API, and of the sandbox's counters."""
 
@@ -157,10 +163,8 @@ class Api:
         await self.until("ready", lambda: self.get("/readyz"), seconds=seconds)
         await self.until("sandbox up", self.sandbox_stats, seconds=seconds)
 
-    async def submit_backfill(
-        self, first: date, last: date, *, segmentation: str = "daily", parallel_limit: int = 10
-    ) -> str:
-        """All four steps; answers the collection."""
+    async def workflow(self) -> str:
+        """The sandbox as an instance, and a workflow that sums `numbers` by day."""
         await self.post(
             "/api/instances",
             {"instance_id": INSTANCE_ID, "name": "Sandbox", "advertiser_id": "ENTITYSANDBOX1",
@@ -170,12 +174,29 @@ class Api:
             "/api/workflows",
             {"name": "Values", "sql_query": "SELECT date, SUM(value) AS value FROM numbers GROUP BY date"},
         )
+        return str(workflow["workflow_id"])
+
+    async def items(self, path: str, **query: Any) -> list[Any]:
+        """All pages of a list."""
+        found: list[Any] = []
+        cursor: str | None = None
+        while True:
+            page = await self.get(path, **query, limit=200, **({"cursor": cursor} if cursor else {}))
+            found += page["items"]
+            if not (cursor := page["next_cursor"]):
+                return found
+
+    async def submit_backfill(
+        self, first: date, last: date, *, segmentation: str = "daily", parallel_limit: int = 10
+    ) -> str:
+        """All four steps; answers the collection."""
+        workflow_id = await self.workflow()
         report = await self.post("/api/reports", {"name": "Values"})
         path = f"/api/reports/{report['report_id']}"
         window = {"type": "custom", "startDate": first.isoformat(), "endDate": last.isoformat()}
         await self.post(
             f"{path}/parameters",
-            {"instance_id": INSTANCE_ID, "workflow_id": workflow["workflow_id"], "lookback_config": window},
+            {"instance_id": INSTANCE_ID, "workflow_id": workflow_id, "lookback_config": window},
         )
         history = {
             "lookback_config": window,

@@ -107,12 +107,12 @@ async def record_collection(connection: Connection, segments: int) -> tuple[UUID
     return collection_id, [planned.segment_id for planned in data.segments]
 
 
-Move = Literal["admit", "resend", "intend", "submit", "start", "execute", "complete", "retry", "fail"]
+Move = Literal["admit", "resend", "intend", "submit", "start", "execute", "complete", "retry", "release", "fail"]
 
 # What may follow a segment's state in its stream; a person may retry a failed one.
 MOVES: dict[str, tuple[Move, ...]] = {
     "pending": ("admit",),
-    "dispatched": ("resend", "intend", "submit", "retry", "fail"),
+    "dispatched": ("resend", "intend", "submit", "retry", "release", "fail"),
     "submitted": ("resend", "start", "execute", "retry", "fail"),
     "running": ("resend", "execute", "complete", "retry", "fail"),
     "waiting": ("admit", "fail"),
@@ -126,6 +126,7 @@ STATE_AFTER: dict[Move, str] = {
     "execute": "running",
     "complete": "completed",
     "retry": "waiting",
+    "release": "pending",
     "fail": "failed",
 }
 RETRY_AT = datetime(2025, 3, 1, tzinfo=UTC)
@@ -144,6 +145,7 @@ def segment_event(move: Move, collection_id: UUID, *, attempt: int = 1, rows: in
         "execute": lambda: segment.Executed(collection_id, "execution-1", ()),
         "complete": lambda: segment.Completed(collection_id, "execution-1", rows, rows * 10, "c0ffee"),
         "retry": lambda: segment.RetryScheduled(collection_id, attempt, "transient", "503", RETRY_AT),
+        "release": lambda: segment.Released(collection_id, attempt, "account_held"),
         "fail": lambda: segment.Failed(collection_id, attempt, "permanent", "no such column"),
     }
     return made[move]()
@@ -155,7 +157,18 @@ async def record_moves(connection: Connection, collection_id: UUID, segment_id: 
     return await record(connection, stream_of("segment", segment_id), *data)
 
 
-TABLES = ("workflows", "amc_instances", "report_data_collections", "report_data_weeks", "report_steps")
+TABLES = (
+    "workflows",
+    "amc_account_states",
+    "amc_instances",
+    "instance_grants",
+    "report_data_collections",
+    "report_data_weeks",
+    "workflow_schedules",
+    "schedule_runs",
+    "reports",
+    "report_steps",
+)
 
 
 async def table_rows(connection: Connection | Pool) -> dict[str, list[str]]:

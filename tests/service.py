@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ import pytest_asyncio
 
 from service.amc.sandbox.options import SandboxOptions, TableFile
 from service.amc.sandbox.server import RunningSandbox, running_sandbox
+from service.auth.door import own_key_file
+from service.auth.own_key import OwnKey, own_claims
 from service.bootstrap import ROLES, Program, Role, running
 from service.settings import Settings
 from tests.deployment import INSTANCE_ID as INSTANCE_ID
@@ -35,6 +38,7 @@ INSTANCE = {
 WEEK = {"type": "relative", "value": 7, "unit": "days"}
 ONCE = {"schedule_type": "once"}
 NO_API = "http://127.0.0.1:1"
+SECRET_KEY = base64.b64encode(b"a key of tests, 32 bytes of it!!").decode()
 STEPS = ("parameters", "schedule", "review", "submit")
 
 
@@ -144,6 +148,20 @@ class Service(Client):
         self.program = program
         self.settings = settings
 
+    def token(self, *, team: str, scopes: Sequence[str] = ("admin",)) -> str:
+        """`Authorization` of a person of the team, as `report-builder token` makes one."""
+        now = int(time.time())
+        claims = own_claims(
+            subject=f"someone-of-{team}",
+            teams=(team,),
+            team_claim=self.settings.auth_team_claim,
+            scopes=list(scopes),
+            audience=self.settings.auth_audience,
+            issued_at=now,
+            expires_at=now + 3600,
+        )
+        return f"Bearer {OwnKey(own_key_file(self.settings.data_dir)).sign(claims)}"
+
 
 class Numbers(msgspec.Struct, frozen=True):
     """The sandbox's table `numbers`: `value` 1, 2, 3 … by day, from `first` to `last`, yesterday (UTC)."""
@@ -177,6 +195,7 @@ def settings_for(database: Database, folder: Path, sandbox: RunningSandbox | Non
         data_dir=folder,
         database_url=database.service_url,
         port=0,
+        secret_key=SECRET_KEY,
         amc_base_url=sandbox.base_url if sandbox else NO_API,
         amc_token_url=sandbox.token_url if sandbox else NO_API,
         amc_client_id="amzn1.application-oa2-client.test",

@@ -15,19 +15,38 @@ Lane = Literal["interactive", "bulk"]
 BackfillStatus = Literal["pending", "in_progress", "completed", "failed", "partial"]
 
 
-class PlannedSegment(msgspec.Struct, frozen=True):
-    """A piece of the window, inclusive at both ends, numbered from 1 with the oldest."""
+class ReusedResult(msgspec.Struct, frozen=True):
+    """The result of an earlier segment that stands for this one: equal in all that decides it, and final.
+
+    `rows`, `bytes` and `checksum` are of its Parquet file.
+    """
+
+    segment_id: UUID
+    collection_id: UUID
+    rows: int
+    bytes: int
+    checksum: str
+
+
+class PlannedSegment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A piece of the window, inclusive at both ends, numbered from 1 with the oldest.
+
+    With `reuses` its result is already there: it is skipped.
+    """
 
     segment_id: UUID
     number: int
     start: date
     end: date
+    reuses: ReusedResult | None = None
 
 
 class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
     """All that its segments need to run, as it stood when it was set to work: later edits do not reach it.
 
-    `segmentation_config` is null where the window is one segment.
+    `segmentation_config` is null where the window is one segment. `schedule_id` is set for a run of a schedule,
+    `backfill_of_schedule` for the history that a schedule was submitted with. `content_key` is the SHA-256 of all
+    that decides a segment's result beside its days: equal keys and days mean equal results.
     """
 
     name: str
@@ -44,6 +63,9 @@ class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
     lookback_config: LookbackConfig
     segmentation_config: SegmentationConfig | None
     segments: tuple[PlannedSegment, ...]
+    schedule_id: UUID | None = None
+    backfill_of_schedule: UUID | None = None
+    content_key: str = ""
 
 
 class CollectionFinished(msgspec.Struct, frozen=True):

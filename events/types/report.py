@@ -10,10 +10,11 @@ import msgspec
 from events.configurations import LookbackConfig, ParameterValues, ScheduleStep
 
 
-class ReportCreated(msgspec.Struct, frozen=True):
-    """A report was begun; nothing runs yet."""
+class ReportCreated(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A report was begun; nothing runs yet. `copied_from` is the report whose steps it begins with."""
 
     name: str
+    copied_from: UUID | None = None
 
 
 class ParametersSet(msgspec.Struct, frozen=True):
@@ -34,7 +35,8 @@ class ScheduleSet(msgspec.Struct, frozen=True):
 
 class Reviewed(msgspec.Struct, frozen=True):
     """Step 3: a person saw the configuration whose digest this is. `as_of` is fixed here: what was
-    reviewed is what runs."""
+    reviewed is what runs. The window is that of the collection, or for a schedule alone that of a run on
+    that day; `segments` counts what it is cut into."""
 
     digest: str
     as_of: date
@@ -45,10 +47,11 @@ class Reviewed(msgspec.Struct, frozen=True):
 
 
 class Submitted(msgspec.Struct, frozen=True):
-    """Step 4: the reviewed configuration was set to work."""
+    """Step 4: the reviewed configuration was set to work, as a collection, a schedule or both."""
 
     digest: str
-    collection_id: UUID
+    collection_id: UUID | None = None
+    schedule_id: UUID | None = None
 
 
 EVENTS = {

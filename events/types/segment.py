@@ -93,6 +93,15 @@ class RetryScheduled(msgspec.Struct, frozen=True):
     retry_at: datetime
 
 
+class Released(msgspec.Struct, frozen=True):
+    """The attempt came to nothing through no fault of the segment, and does not count: AMC has no execution of
+    it, the slot is free, and the segment is pending again. `account_held`: its account must be connected again."""
+
+    collection_id: UUID
+    attempt: int
+    reason: Literal["account_held"]
+
+
 class Failed(msgspec.Struct, frozen=True):
     """The segment has come to its end without a result; `error` is Amazon's own text where there is one."""
 
@@ -110,5 +119,6 @@ EVENTS = {
     ("segment.executed", 1): Executed,
     ("segment.completed", 1): Completed,
     ("segment.retry_scheduled", 1): RetryScheduled,
+    ("segment.released", 1): Released,
     ("segment.failed", 1): Failed,
 }

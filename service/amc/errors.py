@@ -6,7 +6,7 @@
 | connection could not be made | transient | no |
 | 5xx, broken connection, time-out | transient | yes |
 | 400, 403, 404, 422, other definite refusals | permanent | no |
-| 401 that stays after a refresh, `invalid_grant` | transient (a person connects again), `account_revoked` | no |
+| 401 that stays after a refresh, a refused refresh | transient, `account_revoked`: work waits for a person | no |
 | anything else | unknown | yes |
 """
 
@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Literal
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -118,9 +119,12 @@ def classify_answer(
 def classify_token_answer(
     status: int, body: bytes, headers: Mapping[str, str] | None = None, secrets: Iterable[str] = ()
 ) -> AmcError:
-    """The error that a failed token refresh stands for; no AMC request was sent, so nothing landed."""
+    """The error that a failed token refresh stands for; no AMC request was sent, so nothing landed.
+
+    A definite refusal (`invalid_grant`, `invalid_client` …) is about the account, whatever was to be asked.
+    """
     message = redact(message_of(body) or f"HTTP {status} without a text", secrets)
-    if "invalid_grant" in _fields(body).values() or status == 401:
+    if status in (400, 401, 403):
         return AmcError(message, kind="transient", code="account_revoked", status=status)
     answer = classify_answer("refresh_token", status, body, headers, secrets)
     return AmcError(
@@ -186,7 +190,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         # Amazon's are long; a letter out of a test's account would blot out every word.
         if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "[hidden]")
+            text = text.replace(secret, "[hidden]").replace(quote(secret, safe=""), "[hidden]")
     return re.sub(r"Atz[ar]\|[\w\-+/=|]+", "[hidden]", text)
 
 

@@ -32,6 +32,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:  # ends in log lines and tracebacks: no secret may
         return f"Account(account_id={self.account_id!r}, base_url={self.base_url!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:  # what rich shows in place of __repr__
+        return [("account_id", self.account_id), ("base_url", self.base_url)]
+
     def secrets(self) -> tuple[str, ...]:
         """The values that no message may contain."""
         return (self.client_secret, self.refresh_token)

@@ -1,10 +1,8 @@
-"""The caller of a request: who they are, the team they act for, and what they may do.
-
-The service listens on loopback and takes every caller as its one local person, of its one team.
-"""
+"""The caller of a request: who they are, the team they act for, and what they may do."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -16,13 +14,23 @@ from service.problems import Refused
 Scope = Literal["reports:write", "collections:write", "schedules:write", "events:read", "audit:read", "admin"]
 SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
+Credential = Literal["none", "token", "session"]
+"""What a caller was known by: nothing (the local person), a bearer token, or a browser's session."""
+
 
 class Caller(msgspec.Struct, frozen=True):
-    """A person of a team; `user_id` is this service's own id for them. `admin` includes every other scope."""
+    """A person of a team; `user_id` is this service's own id for them. `admin` includes every other scope.
+
+    `teams` are all of the person's, of which `team_id` is the one that they act for now. What they were known
+    by is refused from `expires_at` on (UTC, by the database's clock); None: it does not end.
+    """
 
     team_id: str
     user_id: UUID
     scopes: frozenset[Scope] = frozenset()
+    teams: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    credential: Credential = "none"
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or "admin" in self.scopes
@@ -32,10 +40,16 @@ class Caller(msgspec.Struct, frozen=True):
         if scope is not None and not self.may(scope):
             raise Refused("forbidden", f"this takes the scope {scope}; ask for a token or a role that has it")
 
+    @property
+    def reads_all_teams(self) -> bool:
+        """Whether the caller may read what is another team's, in the log and its audit."""
+        return self.may("audit:read")
 
-LOCAL = Caller("local", UUID("00000000-0000-7000-8000-000000000001"), SCOPES)
+
+LOCAL = Caller("local", UUID("00000000-0000-7000-8000-000000000001"), SCOPES, ("local",))
 
 
 def caller_of(request: Request) -> Caller:
-    """The person on whose behalf the request comes."""
-    return LOCAL
+    """The person on whose behalf the request comes, as the door has found; public endpoints have none."""
+    caller: Caller = request.state.caller
+    return caller

@@ -22,6 +22,7 @@ from projections.runner import wait_projected
 from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import Broker, PublishFailed
 from service.settings import Settings
+from service.teams.limits import backfill_ended
 
 log = structlog.get_logger()
 
@@ -70,7 +71,7 @@ class Admission:
                     pass
                 await self.finish()
                 if loop.time() >= housekeep_at:
-                    await self._pool.execute("SELECT forget_idempotency_keys()")
+                    await self._pool.execute("SELECT forget_idempotency_keys(), forget_credentials()")
                     housekeep_at = loop.time() + HOUSEKEEPING_INTERVAL
             except UNREACHABLE as error:
                 end_if_cancelled(error)
@@ -102,8 +103,8 @@ class Admission:
     async def finish(self) -> None:
         """Records the end of each collection whose segments have all come to theirs."""
         rows = await self._pool.fetch(
-            "SELECT collection_id, team_id, workflow_id, backfill_status, stream_version, segments_total,"
-            "       segments_completed, segments_failed, row_count"
+            "SELECT collection_id, team_id, user_id, workflow_id, lane, backfill_status, stream_version,"
+            "       segments_total, segments_completed, segments_failed, row_count"
             "  FROM report_data_collections"
             " WHERE finished_at IS NULL AND backfill_status IN ('completed', 'partial', 'failed')"
         )
@@ -120,9 +121,11 @@ class Admission:
                 workflow_id=row["workflow_id"],
                 metadata=Metadata(correlation_id=str(row["collection_id"])),
             )
-            stream = stream_of("collection", row["collection_id"])
+            writes = [Write(stream_of("collection", row["collection_id"]), row["stream_version"], (event,))]
+            if row["lane"] == "bulk":
+                writes.append(backfill_ended(row["team_id"], row["user_id"], row["collection_id"]))
             try:
-                await self._writer.append(AppendRequest((Write(stream, row["stream_version"], (event,)),)))
+                await self._writer.append(AppendRequest(tuple(writes)))
             except Conflict:
                 continue  # another process was first, or the collection has moved on
 

@@ -23,8 +23,9 @@ MAX_REMEMBERED = 1000
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A collection's segments by id, with the workflow and instance that they run on."""
+    """A collection's segments by id, with the workflow, the instance and the account that they run on."""
 
+    account_id: str
     instance: Instance
     workflow: Workflow
     collection: CollectionCreated
@@ -79,6 +80,7 @@ class Orders:
         segmentation = created.segmentation_config or SegmentationConfig(type="daily")
         parameters = tuple(_declared(parameter) for parameter in created.declared_parameters)
         order = Order(
+            account_id=added.account_id,
             instance=Instance(
                 instance_id=created.instance_id,
                 advertiser_id=added.advertiser_id,
@@ -106,7 +108,7 @@ class Orders:
 def _declared(parameter: DeclaredParameter) -> Parameter:
     return Parameter(
         name=parameter.name,
-        data_type=parameter.data_type,
+        data_type=parameter.type_name,
         default_value=parameter.default,
         description=parameter.description or "",
     )

@@ -58,7 +58,7 @@ class Segment(msgspec.Struct, frozen=True):
                 changes |= {"started": True}
             case segment.Executed():
                 changes |= {"step": "fetch", "columns": data.columns, "executed_at": event.recorded_at}
-            case segment.Completed() | segment.RetryScheduled() | segment.Failed():
+            case segment.Completed() | segment.RetryScheduled() | segment.Released() | segment.Failed():
                 changes |= {"step": None}
         return msgspec.structs.replace(self, **changes)
 

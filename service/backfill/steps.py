@@ -18,6 +18,7 @@ from events.types.segment import (
     Submitted,
     WorkStep,
 )
+from service.amc.connections import AccountHeld, UnreadableAccount
 from service.amc.errors import AmcError
 from service.amc.models import Execution, ExecutionRequest, matches
 from service.amc.outcomes import failure_of
@@ -67,6 +68,7 @@ async def submit(turn: Turn) -> None:
         await turn.fail("transient", "tokens and rates were waited for too long; nothing was sent to AMC")
         return
     except AmcError as error:
+        await turn.raise_if_held(error)
         if error.may_have_landed:
             log.warning("create_unanswered", error=str(error))
             await turn.go_on("submit", turn.settings.amc_timeout)
@@ -87,6 +89,7 @@ async def _settle_lost_create(turn: Turn) -> bool:
     try:
         found = await _find_executions(turn)
     except AmcError as error:
+        await turn.raise_if_held(error)
         log.warning("look_up_failed", error=str(error))
         await turn.go_on("submit", max(turn.settings.retry_base, error.retry_after or 0))
         return False
@@ -135,6 +138,7 @@ async def poll(turn: Turn) -> None:
     try:
         execution = await turn.amc.get_execution(turn.order.instance, execution_id)
     except AmcError as error:
+        await turn.raise_if_held(error)
         if error.code == "not_found":
             await turn.fail("unknown", f"AMC does not know the execution {execution_id} any more")
             return
@@ -183,7 +187,10 @@ async def fetch(turn: Turn) -> None:
     except BadResult as error:
         await turn.fail("permanent", f"the result cannot be read: {error}")
     except AmcError as error:
-        waited = await turn.database_time() - turn.segment.executed_at
+        await turn.raise_if_held(error)
+        # While its account was held nobody could ask.
+        asked_since = max(turn.segment.executed_at, turn.connection.account.since or turn.segment.executed_at)
+        waited = await turn.database_time() - asked_since
         if error.kind == "permanent" or waited > FETCH_FOR:
             await turn.fail("permanent", f"the result cannot be fetched: {error}")
         else:
@@ -201,6 +208,27 @@ async def _store_result(turn: Turn, urls: list[str]) -> tuple[int, str, int]:
         result = Path(folder) / "result.parquet"
         rows = await csv_to_parquet(parts, turn.segment.columns, result)
         return rows, *await turn.tools.store.keep(result)
+
+
+async def take(turn: Turn) -> None:
+    """Takes the step that is next. Where the account must be connected again first, the segment waits for that:
+    before its create it is given back, so that it holds no slot; later on AMC may be at work for it, so the step
+    is ordered again and again, and each time nothing but the log is asked."""
+    step = turn.segment.step
+    assert step is not None
+    try:
+        await turn.connect()
+        await STEPS[step](turn)
+        return
+    except UnreadableAccount as error:
+        await turn.tools.accounts.revoke(error.account, "unreadable", str(error))
+    except AccountHeld as error:
+        log.info("step_held", account_id=error.account.account_id)
+    # The intents that stood before this step: a create of these may have landed.
+    if step == "submit" and not turn.segment.intents:
+        await turn.release()
+    else:
+        await turn.go_on(step, max(_poll_delay(turn), turn.settings.retry_base))
 
 
 STEPS: dict[WorkStep, Callable[[Turn], Awaitable[None]]] = {"submit": submit, "poll": poll, "fetch": fetch}

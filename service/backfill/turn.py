@@ -15,9 +15,11 @@ import msgspec
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, IdempotencyKey, Write
 from events.envelope import Metadata, NewEvent, stream_of
-from events.types.segment import ErrorKind, Failed, RetryScheduled, SubmissionStarted, WorkStep
+from events.types.segment import ErrorKind, Failed, Released, RetryScheduled, SubmissionStarted, WorkStep
 from events.writer import AppendWriter
 from service.amc.client import AmcClient
+from service.amc.connections import Connection, Connections
+from service.amc.errors import AmcError
 from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import DELAYS, Broker
 from service.backfill.orders import Order
@@ -46,7 +48,7 @@ class Tools(msgspec.Struct, frozen=True):
     pool: Pool
     writer: AppendWriter
     broker: Broker
-    amc: AmcClient
+    accounts: Connections
     store: ResultStore
     settings: Settings
     saved_workflows: set[tuple[str, str]]
@@ -57,13 +59,13 @@ class Turn:
 
     def __init__(self, tools: Tools, message: StepMessage, segment: Segment, order: Order, lease_ends: float) -> None:
         self.tools = tools
-        self.amc = tools.amc
         self.settings = tools.settings
         self.message = message
         self.segment = segment
         self.order = order
         self._lease_ends = lease_ends
         self._intended_at = -math.inf
+        self._connection: Connection | None = None
 
     @property
     def segment_id(self) -> UUID:
@@ -73,6 +75,27 @@ class Turn:
     def collection_id(self) -> UUID:
         assert self.segment.collection_id is not None
         return self.segment.collection_id
+
+    @property
+    def connection(self) -> Connection:
+        """The account that the segment's instance runs with, once `connect` has been awaited."""
+        assert self._connection is not None
+        return self._connection
+
+    @property
+    def amc(self) -> AmcClient:
+        """AMC as that account."""
+        return self.connection.client
+
+    async def connect(self) -> None:
+        """To be awaited before anything is asked of AMC. Raises AccountHeld and UnreadableAccount."""
+        self._connection = await self.tools.accounts.of(self.order.account_id)
+
+    async def raise_if_held(self, error: AmcError) -> None:
+        """To be awaited first where a call failed: raises AccountHeld where it was the account that Amazon
+        refused, and not the call."""
+        if error.code == "account_revoked":
+            await self.tools.accounts.raise_if_revoked(self.connection)
 
     @contextlib.asynccontextmanager
     async def kept_lease(self) -> AsyncIterator[None]:
@@ -170,6 +193,10 @@ class Turn:
         else:
             retry_at = await self.database_time() + timedelta(seconds=delay)
             await self.record(RetryScheduled(self.collection_id, attempt, kind, error, retry_at))
+
+    async def release(self) -> None:
+        """Gives the segment back as it was before this attempt. Only where no execution can be at AMC."""
+        await self.record(Released(self.collection_id, self.segment.attempt, "account_held"))
 
     async def database_time(self) -> datetime:
         """The time by which leases run and events are recorded."""

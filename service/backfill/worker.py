@@ -20,7 +20,7 @@ from events.writer import LogUnavailable, Overloaded
 from service.backfill.broker.port import Consumption, Delivery
 from service.backfill.orders import Orders
 from service.backfill.segment import segment_of
-from service.backfill.steps import STEPS
+from service.backfill.steps import take
 from service.backfill.turn import LeaseLost, Tools, Turn
 
 log = structlog.get_logger()
@@ -77,6 +77,6 @@ class Worker:
         with structlog.contextvars.bound_contextvars(segment_id=message.segment_id, step=segment.step):
             try:
                 async with turn.kept_lease():
-                    await STEPS[segment.step](turn)
+                    await take(turn)
             except (Conflict, LeaseLost):
                 log.info("step_overtaken")  # another holds a newer fence, and goes on from what is recorded

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime
 from uuid import UUID
 
 from events import codec
@@ -11,100 +12,142 @@ from events.configurations import (
     BackfillStep,
     BackfillWithScheduleStep,
     LookbackConfig,
-    OnceStep,
     ParametersStep,
     ScheduledStep,
     ScheduleStep,
     SegmentationConfig,
 )
-from events.types.collection import CollectionCreated, Lane
-from events.types.report import ParametersSet, Reviewed, ScheduleSet, Submitted
+from events.types.collection import CollectionCreated, ReusedResult
+from events.types.report import ParametersSet, Reviewed, ScheduleSet
+from events.types.schedule import ScheduleCreated
 from events.validation import Problem
 from service.builder.models import Ground, Report
-from service.data_collections.lookback import earliest_allowed, lookback_dates, lookback_warnings, within_limit
-from service.data_collections.plan import plan_collection, plan_segments
+from service.builder.preview import Preview, history_of, is_bulk, runs_once, segmentation_of
+from service.data_collections.lookback import earliest_allowed, within_limit
+from service.data_collections.plan import plan_collection
 from service.data_collections.windows import Window
 from service.problems import Refused
+from service.schedules.limits import limit_problems
+from service.schedules.plan import plan_schedule
+from service.workflows.parameters import check_values
 
 
-def set_parameters(state: Report, ground: Ground, step: ParametersStep, as_of: date) -> ParametersSet:
-    """Step 1. Refuses parameters that the SQL does not declare, lacks, and windows out of AMC's reach."""
-    _refuse_submitted(state)
-    declared = {parameter.name: parameter for parameter in ground.workflow.parameters}
-    problems = [
-        Problem(
-            _pointer(name),
-            f"the workflow declares no such parameter; it has {', '.join(sorted(declared)) or 'none'}",
-        )
-        for name in step.parameters
-        if name not in declared
-    ]
-    problems += [
-        Problem(_pointer(name), "is missing, and the workflow has no default for it")
-        for name, parameter in declared.items()
-        if parameter.default is None and name not in step.parameters
-    ]
-    problems += _window_problems(step.lookback_config, ground, as_of, "/lookback_config")
+def set_parameters(ground: Ground, step: ParametersStep, as_of: date) -> ParametersSet:
+    """Step 1. Raises Refused with every problem that the workflow and the instance have with it."""
+    parameters, problems = checked_parameters(ground, step, as_of)
     if problems:
         raise Refused("invalid", "the parameters do not fit the workflow and the instance", problems=problems)
-    return ParametersSet(
+    return parameters
+
+
+def checked_parameters(
+    ground: Ground, step: ParametersStep, as_of: date, at: str = ""
+) -> tuple[ParametersSet, list[Problem]]:
+    """The step as it is recorded, and what is wrong with it; `at` is the step's own pointer."""
+    values, problems = check_values(ground.workflow.parameters, step.parameters)
+    problems = [Problem(f"{at}{problem.pointer}", problem.message) for problem in problems]
+    problems += _window_problems(step.lookback_config, ground, as_of, f"{at}/lookback_config")
+    parameters = ParametersSet(
         instance_id=step.instance_id,
         workflow_id=step.workflow_id,
-        parameters=step.parameters,
+        parameters=values,
         lookback_config=step.lookback_config,
         timezone=step.timezone or ground.instance.time_zone,
     )
+    return parameters, problems
 
 
-def set_schedule(state: Report, ground: Ground, step: ScheduleStep, as_of: date) -> ScheduleSet:
-    """Step 2. Refuses a history out of AMC's reach and more parallel segments than the instance runs."""
-    _refuse_submitted(state)
-    if isinstance(step, ScheduledStep | BackfillWithScheduleStep):
-        problem = Problem("/schedule_type", 'recurring schedules cannot be run yet; choose "once" or "backfill"')
-        raise Refused("invalid", "the schedule cannot be run", problems=[problem])
-    problems = []
-    segmentation: SegmentationConfig | None
-    if isinstance(step, BackfillStep):
-        at = "/backfill_config/segmentation_config"
-        segmentation = step.backfill_config.segmentation_config
-        problems += _window_problems(step.backfill_config.history, ground, as_of, "/backfill_config/lookback_config")
-    else:
-        at, segmentation = "/segmentation_config", step.segmentation_config
-    limit = ground.instance.max_concurrent
-    if segmentation and segmentation.parallel_limit > limit:
-        problems.append(Problem(f"{at}/parallel_limit", f"the instance runs {limit} at once; give at most that"))
-    if segmentation and segmentation.stop_after_failures is not None:
-        problems.append(Problem(f"{at}/stop_after_failures", "stopping after failures is not built yet; leave it out"))
-    if segmentation and segmentation.reprocess == "failed":
-        problems.append(Problem(f"{at}/reprocess", 'a new collection has no failed segments; give "missing" or "all"'))
-    if problems:
-        raise Refused("invalid", "the schedule does not fit the instance", problems=problems)
+def set_schedule(
+    parameters: ParametersSet, ground: Ground, step: ScheduleStep, as_of: date, now: datetime
+) -> ScheduleSet:
+    """Step 2. Raises Refused with every problem that the instance and the report's window have with it."""
+    if problems := checked_schedule(parameters, ground, step, as_of, now):
+        raise Refused("invalid", "the schedule does not fit the instance and the report", problems=problems)
     return ScheduleSet(schedule=step)
 
 
-def review(state: Report, ground: Ground, as_of: date) -> Reviewed:
-    """Step 3. Fixes the day: what is reviewed is what runs."""
-    _refuse_submitted(state)
-    parameters, step = _configured(state)
-    if problems := _window_problems(history_of(parameters, step), ground, as_of, "/lookback_config"):
-        raise Refused("invalid", "the window has moved out of reach since it was set", problems=problems)
-    window = window_of(parameters, step, as_of)
+def set_both(
+    ground: Ground, parameters: ParametersStep, schedule: ScheduleStep, as_of: date, now: datetime
+) -> tuple[ParametersSet, ScheduleSet]:
+    """The first two steps of one body, at `/parameters` and `/schedule`; refused with the problems of both."""
+    data, problems = checked_parameters(ground, parameters, as_of, "/parameters")
+    problems += checked_schedule(
+        data, ground, schedule, as_of, now, "/schedule", lookback_at="/parameters/lookback_config"
+    )
+    if problems:
+        raise Refused("invalid", "the configuration cannot run", problems=list(dict.fromkeys(problems)))
+    return data, ScheduleSet(schedule=schedule)
+
+
+def checked_schedule(
+    parameters: ParametersSet,
+    ground: Ground,
+    step: ScheduleStep,
+    as_of: date,
+    now: datetime,
+    at: str = "",
+    lookback_at: str | None = None,
+) -> list[Problem]:
+    """What is wrong with the step. `at` is its own pointer, `lookback_at` that of the runs' window where that is
+    in the same body; its problems stand at the schedule otherwise."""
+    problems: list[Problem] = []
+    if isinstance(step, ScheduledStep | BackfillWithScheduleStep):
+        problems += limit_problems(
+            step.schedule_config,
+            parameters.lookback_config,
+            parameters.timezone,
+            now,
+            retention_days=ground.instance.retention_days,
+            schedule_at=f"{at}/schedule_config",
+            lookback_at=lookback_at or f"{at}/schedule_config",
+        )
+    if isinstance(step, BackfillStep | BackfillWithScheduleStep):
+        history, where = step.backfill_config.history, f"{at}/backfill_config"
+        problems += _window_problems(history, ground, as_of, f"{where}/lookback_config")
+        segmentation, where = step.backfill_config.segmentation_config, f"{where}/segmentation_config"
+        return problems + segmentation_problems(segmentation, ground, where)
+    return problems + segmentation_problems(step.segmentation_config, ground, f"{at}/segmentation_config")
+
+
+def segmentation_problems(segmentation: SegmentationConfig | None, ground: Ground, at: str) -> list[Problem]:
+    """What the instance, and this release, cannot do."""
+    if segmentation is None:
+        return []
+    problems = []
+    limit = ground.instance.max_concurrent
+    if segmentation.parallel_limit > limit:
+        problems.append(Problem(f"{at}/parallel_limit", f"the instance runs {limit} at once; give at most that"))
+    if segmentation.stop_after_failures is not None:
+        problems.append(Problem(f"{at}/stop_after_failures", "stopping after failures is not built yet; leave it out"))
+    if segmentation.reprocess == "failed":
+        problems.append(Problem(f"{at}/reprocess", 'a new collection has no failed segments; give "missing" or "all"'))
+    return problems
+
+
+def refuse_unfit(parameters: ParametersSet, ground: Ground, step: ScheduleStep, as_of: date, now: datetime) -> None:
+    """For step 3: raises Refused where time, the workflow or the instance have moved on since the first two."""
+    _, problems = check_values(ground.workflow.parameters, parameters.parameters)
+    problems = [*problems, *_window_problems(history_of(parameters, step), ground, as_of, "/lookback_config")]
+    problems += checked_schedule(parameters, ground, step, as_of, now)
+    if problems:
+        raise Refused("invalid", "it does not fit any more; post the step again", problems=problems)
+
+
+def reviewed(digest: str, shown: Preview) -> Reviewed:
+    """Step 3. Records what was shown, and fixes the day: what is reviewed is what runs."""
     return Reviewed(
-        digest=digest_of(parameters, step, ground, as_of),
-        as_of=as_of,
-        window_start=window.start,
-        window_end=window.end,
-        segments=len(plan_segments(window, segmentation_of(step))),
-        warnings=tuple(lookback_warnings(window, as_of)),
+        digest=digest,
+        as_of=shown.as_of,
+        window_start=shown.window.start,
+        window_end=shown.window.end,
+        segments=len(shown.segments),
+        warnings=tuple(warning.code for warning in shown.warnings),
     )
 
 
-def submit(
-    state: Report, ground: Ground, digest: str, *, report_id: UUID, collection_id: UUID
-) -> tuple[Submitted, CollectionCreated]:
-    """Step 4. Refuses what was not reviewed as it now stands, and says what changed."""
-    _refuse_submitted(state)
-    parameters, step = _configured(state)
+def refuse_unreviewed(state: Report, ground: Ground, digest: str) -> None:
+    """Raises Refused where the digest is not that of a review of what stands now; it says what changed."""
+    parameters, step = configured(state)
     reviewed = state.review
     if reviewed is None:
         raise Refused("not_reviewed", "post the review step first, then submit with its digest")
@@ -118,65 +161,101 @@ def submit(
             f"changed since the review: {', '.join(changed)}. Review it again, then submit with the new digest",
             extra={"changed": changed},
         )
-    lookback = history_of(parameters, step)
-    lane: Lane = "interactive" if isinstance(step, OnceStep) else "bulk"
-    collection = plan_collection(
+
+
+def collection_of(
+    state: Report,
+    ground: Ground,
+    *,
+    report_id: UUID,
+    key: str,
+    there: Mapping[Window, ReusedResult],
+    schedule_id: UUID | None,
+) -> CollectionCreated | None:
+    """Step 4: the collection that is set to work at once, None for a schedule alone. `key` is its content key,
+    `there` what stands for its segments already, `schedule_id` the schedule whose history it is."""
+    parameters, step = configured(state)
+    assert state.review is not None
+    if not runs_once(step):
+        return None
+    return plan_collection(
         name=state.name,
         report_id=report_id,
         instance_id=parameters.instance_id,
-        lane=lane,
+        lane="bulk" if is_bulk(step) else "interactive",
         workflow=ground.workflow,
         parameters=parameters.parameters,
         timezone=parameters.timezone,
-        as_of=reviewed.as_of,
-        lookback=lookback,
+        as_of=state.review.as_of,
+        lookback=history_of(parameters, step),
         segmentation=segmentation_of(step),
+        backfill_of_schedule=schedule_id,
+        content_key=key,
+        there=there,
     )
-    return Submitted(digest=reviewed.digest, collection_id=collection_id), collection
+
+
+def schedule_of(
+    state: Report,
+    ground: Ground,
+    *,
+    report_id: UUID,
+    schedule_id: UUID,
+    collection_id: UUID | None,
+    now: datetime,
+) -> ScheduleCreated:
+    """Step 4: the schedule that goes on from here. It counts from `now`."""
+    parameters, step = configured(state)
+    assert isinstance(step, ScheduledStep | BackfillWithScheduleStep)
+    return plan_schedule(
+        schedule_id=schedule_id,
+        name=state.name,
+        report_id=report_id,
+        instance_id=parameters.instance_id,
+        workflow=ground.workflow,
+        parameters=parameters.parameters,
+        timezone=parameters.timezone,
+        lookback=parameters.lookback_config,
+        schedule=step.schedule_config,
+        segmentation=step.segmentation_config if isinstance(step, ScheduledStep) else None,
+        counts_from=now,
+        backfill_collection_id=collection_id,
+        hold=isinstance(step, BackfillWithScheduleStep) and step.backfill_config.hold_schedule,
+    )
 
 
 def digest_of(parameters: ParametersSet, step: ScheduleStep, ground: Ground, as_of: date) -> str:
     """SHA-256 over everything that decides what will run; equal digests run the same."""
-    text = codec.encode([parameters, step, ground.workflow, ground.instance, as_of])
+    instance = ground.instance
+    text = codec.encode(
+        [
+            parameters,
+            step,
+            ground.workflow.sql_query,
+            ground.workflow.parameters,
+            [instance.account_id, instance.advertiser_id, instance.marketplace_id, instance.time_zone],
+            as_of,
+        ]
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def window_of(parameters: ParametersSet, step: ScheduleStep, as_of: date) -> Window:
-    """The window that will be fetched as of the day, inclusive at both ends."""
-    return lookback_dates(history_of(parameters, step), as_of)
-
-
-def history_of(parameters: ParametersSet, step: ScheduleStep) -> LookbackConfig:
-    """The window that the submitted collection covers: the history's, or for `once` the run's."""
-    return step.backfill_config.history if isinstance(step, BackfillStep) else parameters.lookback_config
-
-
-def segmentation_of(step: ScheduleStep) -> SegmentationConfig | None:
-    """How the collection is cut; None leaves it whole."""
-    if isinstance(step, BackfillStep | BackfillWithScheduleStep):
-        return step.backfill_config.segmentation_config
-    return step.segmentation_config
-
-
-def _configured(state: Report) -> tuple[ParametersSet, ScheduleStep]:
+def configured(state: Report) -> tuple[ParametersSet, ScheduleStep]:
+    """The first two steps; refused where one is missing."""
     missing = [name for name in ("parameters", "schedule") if getattr(state, name) is None]
     if state.parameters is None or state.schedule is None:
         raise Refused("step_missing", f"post these steps first: {', '.join(missing)}", extra={"missing": missing})
     return state.parameters, state.schedule.schedule
 
 
-def _refuse_submitted(state: Report) -> None:
+def refuse_submitted(state: Report) -> None:
     if state.submission:
-        raise Refused(
-            "already_submitted",
-            "copy the report to change it",
-            extra={"collection_id": str(state.submission.collection_id)},
-        )
-
-
-def _pointer(parameter: str) -> str:
-    """RFC 6901: `~` and `/` of a name are escaped."""
-    return f"/parameters/{parameter.replace('~', '~0').replace('/', '~1')}"
+        submitted = {
+            name: str(id)
+            for name in ("collection_id", "schedule_id")
+            if (id := getattr(state.submission, name)) is not None
+        }
+        raise Refused("already_submitted", "copy the report to change it", extra=submitted)
 
 
 def _window_problems(lookback: LookbackConfig, ground: Ground, as_of: date, at: str) -> list[Problem]:

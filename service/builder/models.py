@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from events.envelope import RecordedEvent
+from events.configurations import ParametersStep, ScheduleStep
+from events.envelope import RecordedEvent, Step
 from events.types import report
 from events.types.instance import InstanceAdded
-from events.types.workflow import WorkflowCreated
+from events.types.workflow import WorkflowContent
 from events.validation import Body
 
-Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", extra={"expected": "the digest that review answered"})]
+Digest = Annotated[
+    str, Meta(pattern="^[0-9a-f]{64}$", max_length=64, extra={"expected": "the digest that review answered"})
+]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class CreateReport(Body, frozen=True, kw_only=True):
     """Begins a report."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200)] = "Untitled report"
+    name: Name = "Untitled report"
+
+
+class CopyReport(Body, frozen=True, kw_only=True):
+    """Begins a report with the steps of another; without a name it is called after that one."""
+
+    name: Name | None = None
 
 
 class Review(Body, frozen=True, kw_only=True):
-    """Asks for the review; it takes nothing."""
+    """Asks for the review. `as_of` is the day that windows are counted from: today in the report's zone unless
+    given, and never later."""
+
+    as_of: date | None = None
 
 
 class Submit(Body, frozen=True, kw_only=True):
@@ -33,10 +47,31 @@ class Submit(Body, frozen=True, kw_only=True):
     digest: Digest
 
 
+class ValidateParameters(ParametersStep, frozen=True, kw_only=True):
+    """The parameters step, to be checked and not recorded."""
+
+    as_of: date | None = None
+
+
+class Configuration(Body, frozen=True, kw_only=True):
+    """A whole report in one body: what the first two steps hold."""
+
+    parameters: ParametersStep
+    schedule: ScheduleStep
+    name: Name = "Untitled report"
+    as_of: date | None = None
+
+
+class SubmitConfiguration(Configuration, frozen=True, kw_only=True):
+    """A whole report to set to work; `digest` is the one that reviewing it answered."""
+
+    digest: Digest
+
+
 class Ground(msgspec.Struct, frozen=True):
     """What a configuration stands on: the workflow and the instance that it names."""
 
-    workflow: WorkflowCreated
+    workflow: WorkflowContent
     instance: InstanceAdded
 
 
@@ -72,7 +107,7 @@ class Report(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **changes)
 
     @property
-    def next_step(self) -> str | None:
+    def next_step(self) -> Step | None:
         """The step that is to be done now; None after submit."""
         if self.submission:
             return None

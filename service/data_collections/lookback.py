@@ -73,7 +73,7 @@ def lookback_warnings(window: Window, as_of: date) -> tuple[LookbackWarning, ...
         codes.append("data_may_be_incomplete")
     if window.start <= as_of <= window.end:
         codes.append("incomplete_day")
-    amazons_first = _months_before(as_of, AMAZON_RETENTION_MONTHS)
+    amazons_first = months_before(as_of, AMAZON_RETENTION_MONTHS)
     if amazons_first is not None and window.start < amazons_first:
         codes.append("beyond_amazon_retention")
     return tuple(codes)
@@ -85,7 +85,7 @@ def _relative_window(config: RelativeLookback, as_of: date) -> Window:
         into_week = (after.isoweekday() - (config.week_start or 1)) % 7
         after = _days_before(after, into_week if config.unit == "weeks" else after.day - 1)
     start = after and (
-        _months_before(after, config.value)
+        months_before(after, config.value)
         if config.unit == "months"
         else _days_before(after, config.value * (7 if config.unit == "weeks" else 1))
     )
@@ -100,7 +100,7 @@ def _days_before(day: date, days: int) -> date | None:
     return date.fromordinal(ordinal) if ordinal >= 1 else None
 
 
-def _months_before(day: date, months: int) -> date | None:
+def months_before(day: date, months: int) -> date | None:
     """The same day of an earlier month, or that month's last day where it is shorter, as PostgreSQL does."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     if year < 1:

@@ -1,14 +1,18 @@
-"""Planning a collection: which segments it has. Pure but for the ids that it makes."""
+"""Planning a collection: which segments it has, and which of them are there already. Pure but for new ids."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from datetime import date
 from uuid import UUID
 
+from events import codec
 from events.configurations import LookbackConfig, ParameterValues, SegmentationConfig
 from events.envelope import new_id
-from events.types.collection import CollectionCreated, Lane, PlannedSegment
-from events.types.workflow import WorkflowCreated
+from events.types.collection import CollectionCreated, Lane, PlannedSegment, ReusedResult
+from events.types.instance import InstanceAdded
+from events.types.workflow import WorkflowContent
 from service.data_collections.lookback import lookback_dates
 from service.data_collections.segmentation import Segment, segments
 from service.data_collections.windows import Window
@@ -21,21 +25,51 @@ def plan_segments(window: Window, segmentation: SegmentationConfig | None) -> li
     return segments(window, segmentation.type, segmentation.week_start or 1)
 
 
+def content_key(
+    instance_id: str, instance: InstanceAdded, workflow: WorkflowContent, parameters: ParameterValues, timezone: str
+) -> str:
+    """SHA-256 of all that decides a segment's result beside its days; equal keys, equal results.
+
+    A parameter that is left out counts with its default, so that naming the default changes nothing.
+    """
+    values = {declared.name: declared.default for declared in workflow.parameters if declared.default is not None}
+    decides = [
+        instance.account_id,
+        instance_id,
+        instance.advertiser_id,
+        instance.marketplace_id,
+        workflow.sql_query,
+        sorted((declared.name, codec.encode(declared.data_type)) for declared in workflow.parameters),
+        sorted((values | dict(parameters)).items()),
+        timezone,
+    ]
+    return hashlib.sha256(codec.encode(decides).encode()).hexdigest()
+
+
 def plan_collection(
     *,
     name: str,
     report_id: UUID | None,
     instance_id: str,
     lane: Lane,
-    workflow: WorkflowCreated,
+    workflow: WorkflowContent,
     parameters: ParameterValues,
     timezone: str,
     as_of: date,
     lookback: LookbackConfig,
     segmentation: SegmentationConfig | None,
+    schedule_id: UUID | None = None,
+    backfill_of_schedule: UUID | None = None,
+    content_key: str = "",
+    there: Mapping[Window, ReusedResult] | None = None,
 ) -> CollectionCreated:
-    """The collection's first event, with all that its segments need to run."""
+    """The collection's first event, with all that its segments need to run. `schedule_id` where it is a run of
+    a schedule, `backfill_of_schedule` where it is the history that a schedule was submitted with.
+
+    `there` has results that stand for the segments of their windows: those are skipped.
+    """
     window = lookback_dates(lookback, as_of)
+    there = there or {}
     return CollectionCreated(
         name=name,
         report_id=report_id,
@@ -51,7 +85,12 @@ def plan_collection(
         lookback_config=lookback,
         segmentation_config=segmentation,
         segments=tuple(
-            PlannedSegment(new_id(), segment.number, segment.start, segment.end)
+            PlannedSegment(
+                new_id(), segment.number, segment.start, segment.end, there.get(Window(segment.start, segment.end))
+            )
             for segment in plan_segments(window, segmentation)
         ),
+        schedule_id=schedule_id,
+        backfill_of_schedule=backfill_of_schedule,
+        content_key=content_key,
     )

@@ -15,6 +15,8 @@ from starlette.responses import Response
 from db.pool import Pool
 from events.configurations import LookbackConfig, SegmentationConfig
 from events.types.collection import BackfillStatus, Lane
+from service.amc.accounts import Hold
+from service.amc.holds import held_account, hold_in
 from service.auth.caller import Caller, caller_of
 from service.data_collections.segmentation import SegmentType
 from service.endpoints import Answer, Endpoint, Position, Query, path_id, read_query
@@ -27,7 +29,8 @@ SegmentStatus = Literal[
 
 
 class CollectionAnswer(Answer, frozen=True, kw_only=True):
-    """A collection as it stands. `window_start` and `window_end` are dates in `timezone`, both included."""
+    """A collection as it stands. `window_start` and `window_end` are dates in `timezone`, both included. `held_by`
+    is why its work does not go on, and what to do."""
 
     collection_id: UUID
     report_id: UUID | None
@@ -55,6 +58,7 @@ class CollectionAnswer(Answer, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime
+    held_by: Hold | None
 
 
 class CollectionPage(Answer, frozen=True, kw_only=True):
@@ -118,7 +122,9 @@ class ReadOne(Query, frozen=True, kw_only=True):
     min_position: Position = 0
 
 
-COLUMNS = ", ".join(CollectionAnswer.__struct_fields__)
+COLUMNS = ", ".join(name for name in CollectionAnswer.__struct_fields__ if name != "held_by")
+# Of unfinished collections alone: for the others nothing is waited for any more.
+HELD = f"CASE WHEN finished_at IS NULL THEN {held_account('report_data_collections.instance_id')} END AS held_by"
 SEGMENT_COLUMNS = ", ".join(SegmentAnswer.__struct_fields__)
 
 
@@ -190,7 +196,7 @@ async def find_collection(pool: Pool, request: Request, min_position: int) -> as
     await wait_position(pool, min_position)
     collection_id = path_id(request, "collection_id", "collection")
     row = await pool.fetchrow(
-        f"SELECT {COLUMNS} FROM report_data_collections WHERE collection_id = $1 AND team_id = $2",  # noqa: S608
+        f"SELECT {COLUMNS}, {HELD} FROM report_data_collections WHERE collection_id = $1 AND team_id = $2",  # noqa: S608
         collection_id,
         caller_of(request).team_id,
     )
@@ -209,6 +215,7 @@ def shown(row: asyncpg.Record) -> dict[str, Any]:
     for name in ("lookback_config", "segmentation_config"):
         if values[name] is not None:
             values[name] = msgspec.Raw(values[name].encode())
+    values["held_by"] = hold_in(values["held_by"])
     return values
 
 
@@ -233,7 +240,7 @@ def list_statement(query: ListCollections, caller: Caller) -> tuple[str, list[An
     if query.cursor:
         add("(created_at, collection_id) < ({}, {})", *read_cursor(query.cursor))
     return (
-        f"SELECT {COLUMNS} FROM report_data_collections WHERE {' AND '.join(conditions)}"  # noqa: S608
+        f"SELECT {COLUMNS}, {HELD} FROM report_data_collections WHERE {' AND '.join(conditions)}"  # noqa: S608
         f" ORDER BY created_at DESC, collection_id DESC LIMIT {query.limit + 1}",
         values,
     )

@@ -7,10 +7,11 @@ from itertools import pairwise, takewhile
 
 import msgspec
 
-from events.configurations import LookbackConfig
+from events.configurations import LookbackConfig, ScheduleConfig
+from events.validation import Problem
 from service.data_collections.lookback import RETENTION_DAYS, earliest_allowed, within_limit
 from service.data_collections.windows import first_instant
-from service.schedules.occurrences import Occurrence, ScheduleSpec, occurrences
+from service.schedules.occurrences import Occurrence, ScheduleSpec, next_occurrence, occurrences
 from service.schedules.runs import as_of
 
 MINIMUM_INTERVAL = timedelta(hours=1)
@@ -26,6 +27,42 @@ class OutOfReach(msgspec.Struct, frozen=True):
     occurrence: Occurrence
     as_of: date
     earliest: date
+
+
+def limit_problems(
+    schedule: ScheduleConfig,
+    lookback: LookbackConfig,
+    report_zone: str,
+    after: datetime,
+    *,
+    retention_days: int = RETENTION_DAYS,
+    minimum_interval: timedelta = MINIMUM_INTERVAL,
+    runs_done: int = 0,
+    schedule_at: str = "/schedule_config",
+    lookback_at: str = "/lookback_config",
+) -> list[Problem]:
+    """Every limit that the schedule breaks from `after` on: no run left, two runs too close to each other, a run
+    whose window AMC could not fill. `schedule_at` and `lookback_at` are the pointers of the two objects."""
+    spec = ScheduleSpec.of(schedule, report_zone)
+    if next_occurrence(spec, after, runs_done) is None:
+        field = "/maxRuns" if schedule.max_runs is not None and runs_done >= schedule.max_runs else "/endDate"
+        return [Problem(schedule_at + field, "leaves no run from now on; give a later or larger one")]
+    problems = []
+    shortest = shortest_interval(spec, after)
+    if shortest is not None and shortest < minimum_interval:
+        hours = f"{minimum_interval / timedelta(hours=1):g} h"
+        message = f"brings two runs closer together than {hours}; choose a time that clock changes leave alone"
+        problems.append(Problem(f"{schedule_at}/time", message))
+    reach = first_out_of_reach(spec, lookback, report_zone, after, retention_days)
+    if reach is not None:
+        problems.append(
+            Problem(
+                lookback_at,
+                f"the run of {reach.occurrence.day} needs days that AMC does not have then: its window must lie"
+                f" between {reach.earliest} and {reach.as_of}; give a shorter one",
+            )
+        )
+    return problems
 
 
 def shortest_interval(spec: ScheduleSpec, after: datetime) -> timedelta | None:

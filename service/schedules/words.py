@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
 
 from events.configurations import MonthlySchedule, ScheduleConfig, WeeklySchedule, zone
 from service.schedules.occurrences import DAY, Occurrence, Omission, ScheduleSpec, timetable
-
-# Not strftime: the names must not follow the machine's locale.
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
+from service.words import MONTHS, WEEKDAYS, counted, date_text, listed
 
 
 class Upcoming(msgspec.Struct, frozen=True):
@@ -53,10 +46,10 @@ def sentences(spec: ScheduleSpec, report_zone: str) -> tuple[str, ...]:
     found.append(f"Where clocks go back and {config.time} comes twice, it runs once, the {config.repeat_policy} time.")
     found += [_catch_up(config), _overlap(config)]
     if config.jitter_seconds > 1:
-        wait = _counted(config.jitter_seconds - 1, "second")
+        wait = counted(config.jitter_seconds - 1, "second")
         found.append(f"Each run starts up to {wait} later than its time; its window stays the same.")
     if config.refresh_days:
-        ages = _listed(map(str, config.refresh_days))
+        ages = listed(map(str, config.refresh_days))
         plural = "s" if config.refresh_days != (1,) else ""
         found.append(f"Each run also fetches again the segments that ended {ages} day{plural} before.")
     return tuple(found)
@@ -89,18 +82,18 @@ def _how_often(config: ScheduleConfig) -> str:
     if isinstance(config, MonthlySchedule):
         return f"every month on day {config.day_of_month}"
     if isinstance(config, WeeklySchedule) and len(config.days_of_week) < 7:
-        return f"every {_listed(WEEKDAYS[day - 1] for day in config.days_of_week)}"
+        return f"every {listed(WEEKDAYS[day - 1] for day in config.days_of_week)}"
     return "every day"
 
 
 def _limits(config: ScheduleConfig) -> list[str]:
     found = []
     if config.start_date:
-        found.append(f"Its first day is {_date(config.start_date)}.")
+        found.append(f"Its first day is {date_text(config.start_date)}.")
     if config.end_date:
-        found.append(f"Its last day is {_date(config.end_date)}.")
+        found.append(f"Its last day is {date_text(config.end_date)}.")
     if config.max_runs:
-        found.append(f"It ends after {_counted(config.max_runs, 'run')}.")
+        found.append(f"It ends after {counted(config.max_runs, 'run')}.")
     return found
 
 
@@ -110,7 +103,7 @@ def _catch_up(config: ScheduleConfig) -> str:
     newest = config.catchup == "latest"
     which = "the newest missed run is" if newest else "every missed run is"
     if config.catchup_window_hours is not None:
-        bound = f"if it is not older than {_counted(config.catchup_window_hours, 'hour')}"
+        bound = f"if it is not older than {counted(config.catchup_window_hours, 'hour')}"
     elif newest:
         bound = "unless the next one is due already"
     else:
@@ -132,7 +125,7 @@ def _run_note(run: Occurrence, before: datetime, local: datetime) -> str | None:
         note = f"Clocks go forward that day: {wanted} does not exist, runs at {shown}"
         if run.local.date() == run.nominal.date():
             return f"{note}."
-        return f"{note} on {_date(run.local.date())}, and counts as {_date(run.nominal.date())}."
+        return f"{note} on {date_text(run.local.date())}, and counts as {date_text(run.nominal.date())}."
     if run.change is not None:
         return f"Clocks go back that day: {wanted} exists twice, runs the {run.change} time."
     moved = (local.utcoffset() or timedelta()) - (before.utcoffset() or timedelta())
@@ -145,30 +138,17 @@ def _run_note(run: Occurrence, before: datetime, local: datetime) -> str | None:
 def _omission_note(config: ScheduleConfig, omission: Omission) -> str:
     day = omission.day
     if omission.reason == "gap":
-        return f"Clocks go forward on {_date(day)}: {config.time} does not exist, no run."
+        return f"Clocks go forward on {date_text(day)}: {config.time} does not exist, no run."
     if omission.reason == "missing_day":
-        return f"{_date(day)} does not exist in this zone, no run."
+        return f"{date_text(day)} does not exist in this zone, no run."
     assert isinstance(config, MonthlySchedule)
     return f"{MONTHS[day.month - 1]} {day.year} has no day {config.day_of_month}, no run."
-
-
-def _date(day: date) -> str:
-    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def _duration(time: timedelta) -> str:
     days, minutes = time // DAY, time % DAY // timedelta(minutes=1)
     parts = ((days, "day"), (minutes // 60, "hour"), (minutes % 60, "minute"))
-    return " ".join(_counted(number, unit) for number, unit in parts if number)
-
-
-def _counted(number: int, unit: str) -> str:
-    return f"{number:,} {unit}{'' if number == 1 else 's'}"
-
-
-def _listed(words: Iterable[str]) -> str:
-    *some, last = words
-    return f"{', '.join(some)} and {last}" if some else last
+    return " ".join(counted(number, unit) for number, unit in parts if number)
 
 
 def _plain(local: datetime) -> datetime:

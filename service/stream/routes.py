@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -18,9 +19,8 @@ from events.envelope import RecordedEvent
 from events.feed import BATCH, Feed
 from events.reader import read_after
 from service.auth.caller import Caller, caller_of
-from service.endpoints import LAST_POSITION, Answer, Endpoint, Position, Query, read_query
+from service.endpoints import Answer, Endpoint, Header, Position, Query, read_query
 from service.http import json_response
-from service.problems import Refused
 from service.server import HANG_UP
 from service.stream.cloudevents import cloud_event
 
@@ -38,6 +38,9 @@ CHECKPOINT_EVERY = 1000
 
 # A live reader that takes nothing for so long is cut off; it resumes where it was.
 SEND_TIMEOUT = 30.0
+
+
+LAST_EVENT_ID = Header("Last-Event-ID", Position, "The last event that a reader has: the stream goes on after it.", 42)
 
 
 class Events(Query, frozen=True, kw_only=True):
@@ -63,8 +66,11 @@ class EventPage(Answer, frozen=True, kw_only=True):
     more: bool
 
 
-def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpoint]:
-    """The routes over the log, as `pool` and `feed` show it; live streams end when `stopping` is set."""
+def stream_routes(
+    pool: Pool, feed: Feed, stopping: asyncio.Event, lapsed: Callable[[Request], Awaitable[None]]
+) -> list[Endpoint]:
+    """The routes over the log, as `pool` and `feed` show it; live streams end when `stopping` is set, or when
+    `lapsed` comes back for their request: then its credential does not hold any more."""
 
     async def page(request: Request) -> Response:
         query = read_query(request, EventsByPage)
@@ -94,9 +100,17 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpo
             }
         )
 
+    async def over(request: Request) -> None:
+        ends = [asyncio.ensure_future(end) for end in (stopping.wait(), lapsed(request))]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+
     async def live(request: Request) -> Response:
         query = read_query(request, Events)
-        frames = _frames(feed, _start_of(request, query), _filter(query, caller_of(request)), stopping)
+        frames = _frames(feed, _start_of(request, query), _filter(query, caller_of(request)), partial(over, request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(media_type="text/event-stream", headers=headers)
@@ -111,6 +125,8 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpo
             query=EventsByPage,
             answer=EventPage,
             scope="events:read",
+            media=("application/x-ndjson",),
+            answer_headers={"Next-After": "`next_after`, with NDJSON.", "More": "`more`, with NDJSON."},
         ),
         Endpoint(
             "GET",
@@ -120,6 +136,7 @@ def stream_routes(pool: Pool, feed: Feed, stopping: asyncio.Event) -> list[Endpo
             query=Events,
             answer=("text/event-stream",),
             scope="events:read",
+            headers=(LAST_EVENT_ID,),
         ),
     ]
 
@@ -149,18 +166,16 @@ class LiveResponse(StreamingResponse):
 
 def _start_of(request: Request, query: Events) -> int:
     """Where the stream goes on: at the later of `?after=` and the last id that a reader says it has."""
-    last = request.headers.get("last-event-id", "0")
-    if not (last.isascii() and last.isdigit() and len(last) <= 20 and int(last) <= LAST_POSITION):
-        raise Refused("bad_request", "Last-Event-ID must be the id of an event of this stream, a position")
-    return max(query.after, int(last))
+    return max(query.after, int(request.headers.get(LAST_EVENT_ID.name, "0")))
 
 
-async def _frames(feed: Feed, after: int, passes: Filter, stopping: asyncio.Event) -> AsyncGenerator[bytes]:
-    """SSE frames: events with their position as id, `caught-up` at the end of the log, comments to keep alive."""
+async def _frames(feed: Feed, after: int, passes: Filter, over: Callable[[], Awaitable[None]]) -> AsyncGenerator[bytes]:
+    """SSE frames: events with their position as id, `caught-up` at the end of the log, comments to keep alive; until
+    `over` comes back."""
     yield b"retry: 2000\n\n"
     told = after
     caught_up = False
-    stop = asyncio.create_task(stopping.wait())
+    stop = asyncio.ensure_future(over())
     waiting: asyncio.Task[bool] | None = None
     try:
         while not stop.done():

@@ -15,6 +15,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from service.auth.caller import LOCAL
 from tests.deployment import ROOT, free_port
 from tests.postgres import Database, Server
 
@@ -71,7 +72,7 @@ def sentence(result: subprocess.CompletedProcess[str]) -> str:
 def test_help_names_every_command(run: Run) -> None:
     result = run("--help")
     assert result.returncode == 0
-    for command in ("run", "demo", "migrate", "projections", "amc-sandbox"):
+    for command in ("run", "demo", "token", "migrate", "projections", "accounts", "schedules", "clock", "amc-sandbox"):
         assert re.search(rf"^  {command} ", result.stdout, re.MULTILINE), command
 
 
@@ -81,6 +82,8 @@ def test_help_names_every_command(run: Run) -> None:
         (("run", "--roles", "api,juggler"), "juggler"),
         (("migrate", "sideways"), "sideways"),
         (("amc-sandbox", "--table", "numbers"), "NAME=FILE"),
+        (("token", "--scopes", "admin,root"), "no such scope: root"),
+        (("token", "--expires", "soon"), "90m"),
     ],
 )
 def test_a_wrong_command_line_is_exit_code_2(run: Run, arguments: tuple[str, ...], said: str) -> None:
@@ -95,6 +98,7 @@ def test_a_wrong_command_line_is_exit_code_2(run: Run, arguments: tuple[str, ...
     [
         ({"PROT": "1"}, "REPORT_BUILDER_PROT is not a setting"),
         ({"LOG_LEVEL": "loud"}, "REPORT_BUILDER_LOG_LEVEL"),
+        ({"HOST": "0.0.0.0"}, "REPORT_BUILDER_AUTH_ISSUER"),
         ({"DATABASE_URL": "mysql://user:hush@host/db"}, "postgresql"),
         ({"DATABASE_URL": f"postgresql://user:hush@127.0.0.1:{free_port()}/db"}, "onnect"),
     ],
@@ -116,6 +120,12 @@ def test_a_superuser_is_refused(run: Run, database: Database) -> None:
 
 def test_an_unmigrated_database_is_refused_with_the_command_to_run(run: Run, empty: Database) -> None:
     assert "migrate up" in sentence(run("run", DATABASE_URL=empty.service_url))
+
+
+def test_no_token_is_printed_that_the_service_would_not_take(run: Run) -> None:
+    issuer = {"AUTH_ISSUER": "https://issuer.example"}
+    assert "REPORT_BUILDER_AUTH_OWN_KEYS" in sentence(run("token", **issuer))
+    assert run("token", **issuer, AUTH_OWN_KEYS="true").stdout.count(".") == 2
 
 
 async def test_migrations_go_up_and_down_and_say_where_they_stand(run: Run, empty: Database) -> None:
@@ -174,6 +184,16 @@ async def test_run_serves_until_sigterm_and_a_rebuild_counts_what_it_put_right(
             async with http.get("/api/workflows", params={"min_position": position}) as answer:
                 assert len((await answer.json())["items"]) == 1
 
+            printed = run("token", "--team", "blue", "--team", "red", "--scopes", "events:read", "--expires", "90m")
+            assert printed.returncode == 0, printed.stderr
+            headers = {"Authorization": f"Bearer {printed.stdout.strip()}"}
+            async with http.get("/auth/session", headers=headers) as answer:
+                session = await answer.json()
+            assert (session["teams"], session["scopes"]) == (["blue", "red"], ["events:read"])
+            assert session["user_id"] == str(LOCAL.user_id)
+            async with http.get("/api/workflows", headers=headers) as answer:
+                assert (await answer.json())["items"] == []
+
         taken = run("run", DATABASE_URL=database.service_url)
         assert f"port {environment['REPORT_BUILDER_PORT']}" in sentence(taken)
     finally:
@@ -183,6 +203,7 @@ async def test_run_serves_until_sigterm_and_a_rebuild_counts_what_it_put_right(
     assert process.returncode == 0, said
     assert time.monotonic() - started < 10
     assert f"serves on {url}" in said
+    assert f"{url}/auth/code/" in said
     assert "Traceback" not in said
 
     rebuilt = run("projections", "rebuild", DATABASE_URL=database.service_url)

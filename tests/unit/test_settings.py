@@ -63,6 +63,7 @@ SECRETS = {
     "AMQP_URL": "amqp://user:hush-3@host/",
     "AMC_CLIENT_SECRET": "hush-4",
     "AMC_REFRESH_TOKEN": "hush-5",
+    "SECRET_KEY": "hush-6",
 }
 
 
@@ -78,7 +79,7 @@ def test_no_text_made_of_settings_holds_a_secret() -> None:
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_that_does_not_fit_is_not_repeated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     field = next(each for each in Settings.__struct_fields__ if each == name.lower())
-    assert field.endswith(("url", "secret", "token"))
+    assert field.endswith(("url", "secret", "token", "key"))
     monkeypatch.setattr("service.settings.msgspec.convert", _refuse)
     with pytest.raises(SettingsError) as error:
         read(**{name: SECRETS[name]})

@@ -11,6 +11,8 @@ DECLARE
   _wanted     int := coalesce(array_length(event_ids, 1), 0);
   _used       jsonb;          -- instance -> slots in use
   _used_bulk  jsonb;          -- instance -> of these, by bulk work
+  _day        date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+  _begun      jsonb;          -- instance -> attempts begun on this day
   _candidate  record;
   _picked     segment_leases[] := '{}';
   _versions   int[] := '{}';
@@ -28,6 +30,9 @@ BEGIN
     FROM (SELECT l.instance_id, count(*) AS used, count(*) FILTER (WHERE l.lane = 'bulk') AS bulk
             FROM segment_leases l WHERE l.holds_slot GROUP BY l.instance_id) u;
 
+  SELECT coalesce(jsonb_object_agg(d.instance_id, d.begun), '{}') INTO _begun
+    FROM instance_days d WHERE d.day = _day;
+
   -- A turn is the number of slots that the collection (user, team) would have with this one: sorting by
   -- turns gives round-robin over teams, in them over users, in them over collections.
   FOR _candidate IN
@@ -38,11 +43,15 @@ BEGIN
        GROUP BY l.team_id, l.user_id
     ), team_use AS (
       SELECT l.team_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot GROUP BY l.team_id
+    ), usable_accounts AS MATERIALIZED (
+      SELECT a.account_id FROM (SELECT DISTINCT i.account_id FROM amc_instances i) a
+       WHERE NOT account_held(a.account_id)
     ), collection_turns AS (
       SELECT c.collection_id, c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.created_at,
-             i.max_concurrent, s.segment_id, s.stream_version, s.attempts, coalesce(u.used, 0) + s.turn AS turn
+             i.max_concurrent, i.max_executions_per_day, s.segment_id, s.stream_version, s.attempts, coalesce(u.used, 0) + s.turn AS turn
         FROM report_data_collections c
         JOIN amc_instances i ON i.instance_id = c.instance_id
+        JOIN usable_accounts a ON a.account_id = i.account_id
         LEFT JOIN collection_use u ON u.collection_id = c.collection_id
         CROSS JOIN LATERAL (
           SELECT w.segment_id, w.stream_version, w.attempts,
@@ -71,9 +80,12 @@ BEGIN
     _in_use := coalesce((_used ->> _candidate.instance_id)::int, 0);
     _in_bulk := coalesce((_used_bulk ->> _candidate.instance_id)::int, 0);
     CONTINUE WHEN _in_use >= _candidate.max_concurrent;
+    CONTINUE WHEN coalesce((_begun ->> _candidate.instance_id)::int, 0) >= _candidate.max_executions_per_day;
     -- One slot of an instance that has more than one is kept for scheduled and once-only runs.
     CONTINUE WHEN _candidate.lane = 'bulk'
               AND _in_bulk >= _candidate.max_concurrent - least(1, _candidate.max_concurrent - 1);
+    _begun := jsonb_set(_begun, ARRAY[_candidate.instance_id],
+                        to_jsonb(coalesce((_begun ->> _candidate.instance_id)::int, 0) + 1));
     _used := jsonb_set(_used, ARRAY[_candidate.instance_id], to_jsonb(_in_use + 1));
     IF _candidate.lane = 'bulk' THEN
       _used_bulk := jsonb_set(_used_bulk, ARRAY[_candidate.instance_id], to_jsonb(_in_bulk + 1));
@@ -105,14 +117,22 @@ BEGIN
       a.nothing, a.bodies, a.metadata);
 
   RETURN QUERY
-  INSERT INTO segment_leases
-  SELECT p.segment_id, p.collection_id, p.team_id, p.user_id, p.workflow_id, p.instance_id, p.lane,
-         _answer.versions[p.n], p.step, p.sequence, p.holds_slot, p.lease_until
-    FROM unnest(_picked) WITH ORDINALITY AS p(segment_id, collection_id, team_id, user_id, workflow_id,
-           instance_id, lane, fence, step, sequence, holds_slot, lease_until, n)
-   WHERE _answer.verdicts[p.n] = 'appended'
-  RETURNING segment_leases.segment_id, segment_leases.collection_id, segment_leases.team_id,
-            segment_leases.lane, segment_leases.fence,
-            (SELECT max(p) FROM unnest(_answer.last_positions) AS p);
+  WITH given AS (
+    INSERT INTO segment_leases
+    SELECT p.segment_id, p.collection_id, p.team_id, p.user_id, p.workflow_id, p.instance_id, p.lane,
+           _answer.versions[p.n], p.step, p.sequence, p.holds_slot, p.lease_until
+      FROM unnest(_picked) WITH ORDINALITY AS p(segment_id, collection_id, team_id, user_id, workflow_id,
+             instance_id, lane, fence, step, sequence, holds_slot, lease_until, n)
+     WHERE _answer.verdicts[p.n] = 'appended'
+    RETURNING segment_leases.*
+  ), counted AS (
+    INSERT INTO instance_days AS d
+    SELECT g.instance_id, _day, count(*) FROM given g GROUP BY g.instance_id
+    ON CONFLICT ON CONSTRAINT instance_days_pkey DO UPDATE
+      SET day = excluded.day, begun = excluded.begun + CASE WHEN d.day = excluded.day THEN d.begun ELSE 0 END
+  )
+  SELECT g.segment_id, g.collection_id, g.team_id, g.lane, g.fence,
+         (SELECT max(p) FROM unnest(_answer.last_positions) AS p)
+    FROM given g;
 END
 $$;

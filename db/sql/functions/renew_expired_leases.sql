@@ -30,7 +30,8 @@ BEGIN
          WHERE a.stream = 'segment-' || l.segment_id AND a.event_type = 'segment.dispatched'
          ORDER BY a.stream_version DESC LIMIT 1) given
      -- One that has come to its end since settle_leases looked: the next settling takes its lease away.
-     WHERE newest.event_type NOT IN ('segment.completed', 'segment.retry_scheduled', 'segment.failed')
+     WHERE newest.event_type NOT IN ('segment.completed', 'segment.retry_scheduled',
+                                     'segment.released', 'segment.failed')
   LOOP
     _number := _number + 1;
     _step := CASE _lease.event_type

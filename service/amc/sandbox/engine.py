@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -41,24 +42,28 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Engine:
     """One DuckDB database of tables that nobody can change; a cursor of its own for each execution."""
 
-    def __init__(self, options: SandboxOptions, folder: Path) -> None:
+    def __init__(self, options: SandboxOptions, folder: Path, today: Callable[[], date]) -> None:
         self._options = options
         self._folder = folder
+        self._today = today
+        self._loaded_for = today()
         self._connection = duckdb.connect()
         self._running: dict[str, duckdb.DuckDBPyConnection] = {}
         self._lock = threading.Lock()
+        self._moving = threading.Lock()
         self._checked: dict[tuple[str, ...], rules.Query] = {}
         self.tables: dict[str, Table] = {}
 
     def open(self) -> None:
         """Loads the tables. Raises BadTable."""
         options = self._options
+        self._loaded_for = self._today()
         self.tables = tables.load(
             self._connection,
             options.tables,
             shift_dates=options.shift_dates,
             with_generated=options.generated,
-            today=options.today,
+            today=self._loaded_for,
             threads=options.threads,
         )
 
@@ -97,7 +102,18 @@ class Engine:
         outcome = self.run(msgspec.structs.replace(execution, dry_run=True))
         return outcome.reason if outcome.status == "REJECTED" else None
 
+    def _keep_up(self) -> None:
+        """Moves the tables along where the day has changed since."""
+        with self._moving:
+            today = self._today()
+            if today != self._loaded_for:
+                shifted = self._options.tables if self._options.shift_dates else ()
+                with self._connection.cursor() as cursor:
+                    tables.move(cursor, shifted, self._options.generated, self._loaded_for, today)
+                self._loaded_for = today
+
     def _run(self, cursor: duckdb.DuckDBPyConnection, execution: Execution) -> Outcome:
+        self._keep_up()
         window = execution.window
         rewritten = rewrite(execution.sql, execution.declared, execution.values, _built_in(window))
         query = self._check(cursor, rewritten)

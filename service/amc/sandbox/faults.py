@@ -35,6 +35,10 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Every n-th API request finds its token expired: 401."""
     revoked: bool = False
     """Token refresh answers `invalid_grant`."""
+    revoked_tokens: tuple[str, ...] = ()
+    """Refresh tokens whose user has taken the consent back: no refresh, and 401 for what was issued with them."""
+    echo_secrets: bool = False
+    """Refused refreshes and 401s repeat in their text what they were sent."""
 
     reject_sql_matching: str = ""
     """Workflows whose SQL holds this pattern end REJECTED."""

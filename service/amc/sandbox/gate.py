@@ -52,8 +52,10 @@ class Gate:
         token = headers.get("Authorization", "").removeprefix("Bearer ")
         if sandbox.faults.token_expires():
             sandbox.tokens.expire(token)
-        if not sandbox.tokens.accepts(token, headers.get("Amazon-Advertising-API-ClientId", "")):
-            return refusal(401, "Not authenticated: access token expired, or not of this ClientId.")
+        faults = sandbox.faults.faults
+        if not sandbox.tokens.accepts(token, headers.get("Amazon-Advertising-API-ClientId", ""), faults.revoked_tokens):
+            sent = f" Authorization was {headers.get('Authorization', '')}." if faults.echo_secrets else ""
+            return refusal(401, f"Not authenticated: access token expired, or not of this ClientId.{sent}")
         if scope["path"] != "/amc/accounts":
             for name, expected in (
                 ("AdvertiserId", sandbox.options.advertiser_id),

@@ -86,9 +86,24 @@ TABLES = {
 
 def create(connection: duckdb.DuckDBPyConnection, schema: str, today: date) -> None:
     """Creates the generated tables in `schema`, for the `DAYS` days before `today`."""
-    first = today - timedelta(days=DAYS)
-    for name, (per_day, columns) in TABLES.items():
-        rows = _ROWS.format(name=name, first=first, end=today, per_day=per_day)
+    for name in TABLES:
+        rows = _select(name, today - timedelta(days=DAYS), today)
+        connection.execute(f"CREATE TABLE {schema}.{name} AS {rows}")
+
+
+def extend(connection: duckdb.DuckDBPyConnection, schema: str, was: date, today: date) -> None:
+    """Moves the tables from the days before `was` to the `DAYS` days before `today`, further on or back."""
+    first, first_was = today - timedelta(days=DAYS), was - timedelta(days=DAYS)
+    start, end = (max(was, first), today) if today > was else (first, min(first_was, today))
+    for name in TABLES:
         connection.execute(
-            f"CREATE TABLE {schema}.{name} AS SELECT {_COMMON}, {columns} FROM ({rows}) ORDER BY moment"  # noqa: S608
+            f"DELETE FROM {schema}.{name} WHERE event_date_utc < $first OR event_date_utc >= $end",  # noqa: S608
+            {"first": first, "end": today},
         )
+        connection.execute(f"INSERT INTO {schema}.{name} {_select(name, start, end)}")
+
+
+def _select(name: str, first: date, end: date) -> str:
+    per_day, columns = TABLES[name]
+    rows = _ROWS.format(name=name, first=first, end=end, per_day=per_day)
+    return f"SELECT {_COMMON}, {columns} FROM ({rows}) ORDER BY moment"  # noqa: S608 - names and dates of our own

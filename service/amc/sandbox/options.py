@@ -33,7 +33,10 @@ class SandboxOptions(msgspec.Struct, frozen=True, kw_only=True):
     shift_dates: bool = False
     """Moves each file's days by whole days so that its last one is yesterday."""
     today: date | None = None
-    """The UTC day that counts as today; absent: the real one when the tables are loaded."""
+    """The UTC day that counts as today; absent: the real one, or that of `clock_url`."""
+    clock_url: str | None = None
+    """Where a clock is read that others keep (`{"now": …, "speed": …}`): as its day changes, shifted and generated
+    tables move along."""
     generated: bool = False
     """Adds generated tables shaped like AMC's, see `generated.py`."""
     min_users: int = 0

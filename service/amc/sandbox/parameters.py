@@ -6,6 +6,7 @@ statement. The text that DuckDB parses is the author's alone.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -13,6 +14,8 @@ from datetime import timedelta
 import msgspec
 
 TYPES = {
+    "BINARY": "BLOB",
+    "CALENDAR_INTERVAL": "INTERVAL",
     "STRING": "VARCHAR",
     "BOOLEAN": "BOOLEAN",
     "BYTE": "TINYINT",
@@ -109,7 +112,8 @@ def typed(parameter: Mapping[str, object], value: object) -> tuple[str, object]:
             except msgspec.DecodeError:
                 items = [items]
         return f"{element}[]", [_text(item) for item in (items if isinstance(items, list) else [items])]
-    return TYPES.get(str(kind).upper(), "VARCHAR"), None if value is None else _text(value)
+    name = str(kind).upper()
+    return TYPES.get(name, "VARCHAR"), None if value is None else _SPELLINGS.get(name, _text)(value)
 
 
 def _extension(piece: re.Match[str], extensions: dict[str, Extension]) -> str:
@@ -117,6 +121,24 @@ def _extension(piece: re.Match[str], extensions: dict[str, Extension]) -> str:
     view = f"{table}_{before}_{after}".lower()
     extensions[view] = Extension(table, timedelta(days=int(before[1:-1])), timedelta(days=int(after[1:-1])))
     return view
+
+
+def _blob(value: object) -> str:
+    """Base64 as DuckDB writes bytes."""
+    try:
+        return "".join(f"\\x{byte:02X}" for byte in base64.b64decode(_text(value), validate=True))
+    except ValueError:
+        raise SqlError("Unable to compile query: the value of a BINARY parameter is not Base64.") from None
+
+
+def _interval(value: object) -> str:
+    """An ISO 8601 period as DuckDB writes intervals: `P1M14D` is `1 month 14 day`."""
+    parts = re.findall(r"(\d+)([YMWD])", _text(value).upper())
+    return " ".join(f"{number} {_UNITS[unit]}" for number, unit in parts) or _text(value)
+
+
+_UNITS = {"Y": "year", "M": "month", "W": "week", "D": "day"}
+_SPELLINGS = {"BINARY": _blob, "CALENDAR_INTERVAL": _interval}
 
 
 def _text(value: object) -> str:

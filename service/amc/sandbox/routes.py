@@ -18,6 +18,7 @@ from service.amc.sandbox.answers import answer, refusal
 from service.amc.sandbox.creation import Refused
 from service.amc.sandbox.faults import Faults
 from service.amc.sandbox.gate import Gate
+from service.amc.sandbox.paging import page_of
 from service.amc.sandbox.sandbox import Sandbox
 
 
@@ -71,14 +72,16 @@ async def token(request: Request) -> Response:
     if fields["grant_type"] != "refresh_token":
         text = "The authorization grant type is not supported"
         return answer({"error": "unsupported_grant_type", "error_description": text}, status=400)
-    good = sandbox.options.refresh_token
-    if sandbox.faults.faults.revoked or (good is not None and fields["refresh_token"] != good):
-        text = "The request has an invalid grant parameter : refresh_token"
+    good, faults = sandbox.options.refresh_token, sandbox.faults.faults
+    given = fields["refresh_token"]
+    if faults.revoked or given in faults.revoked_tokens or (good is not None and given != good):
+        sent = f" {fields}" if faults.echo_secrets else ""
+        text = f"The request has an invalid grant parameter : refresh_token{sent}"
         return answer({"error": "invalid_grant", "error_description": text}, status=400)
     sandbox.stats.tokens_issued += 1
     return answer(
         {
-            "access_token": sandbox.tokens.issue(fields["client_id"]),
+            "access_token": sandbox.tokens.issue(fields["client_id"], given),
             "refresh_token": fields["refresh_token"],
             "token_type": "bearer",
             "expires_in": sandbox.options.token_seconds,
@@ -103,8 +106,9 @@ async def accounts(request: Request) -> Response:
 
 
 async def instances(request: Request) -> Response:
-    """The instances of the options."""
+    """The instances of the options, in pages."""
     options = sandbox_of(request).options
+    page, token = page_of(sorted(options.instances), str, request.query_params)
     return answer(
         {
             "instances": [
@@ -120,7 +124,9 @@ async def instances(request: Request) -> Response:
                     "optionalDatasets": [],
                 }
                 for number, instance_id in enumerate(options.instances, start=1)
-            ]
+                if instance_id in page
+            ],
+            **({"nextToken": token} if token else {}),
         }
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from service.amc.sandbox.clock import SandboxClock
 from service.amc.sandbox.creation import Order, Refused, declared_of
 from service.amc.sandbox.engine import Engine, Outcome
 from service.amc.sandbox.executions import Execution, SavedWorkflow
@@ -40,9 +41,11 @@ class Sandbox:
         self.signer = Signer(options.state_dir)
         self.tokens = Tokens(options.token_seconds)
         self.faults = FaultPlan(options.faults, options.seed)
-        self.engine = Engine(options, self.results)
+        self.clock = SandboxClock(options.clock_url, options.today)
+        self.engine = Engine(options, self.results, self.clock.today)
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="amc-sandbox")
         self._started = False
+        self._following: asyncio.Task[None] | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -63,6 +66,7 @@ class Sandbox:
         if self._started:
             return
         self._started = True
+        self._following = asyncio.create_task(self.clock.run())
         await asyncio.to_thread(self.engine.open)
         for record in self._journal.open():
             if record["kind"] == "workflow":
@@ -81,6 +85,8 @@ class Sandbox:
 
     async def stop(self) -> None:
         """Stops what runs and closes files; with a `state_dir` another sandbox may go on from here."""
+        if self._following is not None:
+            self._following.cancel()
         await self._stop_executions()
         await asyncio.to_thread(self._threads.shutdown)
         self._journal.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Literal
 
 import duckdb
@@ -35,14 +35,13 @@ def load(
     *,
     shift_dates: bool,
     with_generated: bool,
-    today: date | None,
+    today: date,
     threads: int,
 ) -> dict[str, Table]:
-    """Loads every table into `SCHEMA` and locks the database. Names are the keys, in lower case.
+    """Loads every table into `SCHEMA` as of `today` and locks the database. Names are the keys, in lower case.
 
     Raises BadTable for a missing file, an unknown column or one that holds no dates.
     """
-    today = today or datetime.now(UTC).date()
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET threads = {int(threads)}")
@@ -60,6 +59,25 @@ def load(
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return tables
+
+
+def move(
+    connection: duckdb.DuckDBPyConnection,
+    shifted: Iterable[TableFile],
+    with_generated: bool,
+    was: date,
+    today: date,
+) -> None:
+    """Brings the tables that were loaded, or moved, for the day `was` to another: shifted ones move by as many
+    days, generated ones gain the days between."""
+    for file in shifted:
+        target, column = f"{SCHEMA}.{quoted(file.name)}", quoted(file.date_column)
+        days = (today - was).days
+        connection.execute(
+            f"UPDATE {target} SET {column} = {column} + to_days({days})"  # noqa: S608 - names are quoted
+        )
+    if with_generated:
+        generated.extend(connection, SCHEMA, was, today)
 
 
 def quoted(name: str) -> str:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from events.types.workflow import TYPE_NAMES, DeclaredParameter
 from service.amc.errors import AmcError
 from service.amc.models import Parameter
 from service.amc.outcomes import failure_of
 from service.amc.sandbox import SandboxOptions, TableFile, running_sandbox
+from service.workflows.parameters import check_values
 
 if TYPE_CHECKING:
     from tests.integration.amc.conftest import Connect
@@ -98,6 +100,46 @@ async def test_parameters_have_their_declared_types_defaults_and_lists(
         failure = failure_of(wrong.status, wrong.status_reason)
         assert failure is not None
         assert failure.code == "permanent"
+
+
+EVERY_TYPE = {
+    "BINARY": ("aGk=", "CAST(CUSTOM_PARAMETER('p') AS VARCHAR) = 'hi'"),
+    "BOOLEAN": ("True", "CUSTOM_PARAMETER('p')"),
+    "BYTE": ("-128", "CUSTOM_PARAMETER('p') + 127 = -1"),
+    "CALENDAR_INTERVAL": ("P1M2W", "DATE '2025-01-01' + CUSTOM_PARAMETER('p') = DATE '2025-02-15'"),
+    "DATE": ("2024-02-29", "CUSTOM_PARAMETER('p') + 1 = DATE '2024-03-01'"),
+    "DECIMAL": ("0.10", "CUSTOM_PARAMETER('p') * 3 = 0.3"),
+    "DOUBLE": ("1.5e2", "CUSTOM_PARAMETER('p') / 2 = 75"),
+    "FLOAT": (0.5, "CUSTOM_PARAMETER('p') = 0.5"),
+    "INTEGER": (2147483647, "CUSTOM_PARAMETER('p') - 1 = 2147483646"),
+    "LONG": ("9223372036854775807", "CUSTOM_PARAMETER('p') - 1 = 9223372036854775806"),
+    "SHORT": ("7", "CUSTOM_PARAMETER('p') * 2 = 14"),
+    "STRING": ("123456789012345678", "CUSTOM_PARAMETER('p') = '123456789012345678'"),
+    "TIMESTAMP": ("2025-01-31 09:00:00.5", "CUSTOM_PARAMETER('p') > TIMESTAMP '2025-01-31 09:00:00'"),
+    "ARRAY": (" x,y z\nx,it's", "CUSTOM_PARAMETER('p') = ['x', 'y z', 'it''s']"),
+}
+
+
+async def test_every_declared_type_means_the_same_at_amc_as_where_it_was_checked(
+    connect: Connect, adwords: TableFile, tmp_path: Path
+) -> None:
+    assert set(EVERY_TYPE) == {*TYPE_NAMES, "ARRAY"}
+    async with running_sandbox(SandboxOptions(tables=(adwords,))) as handle:
+        bench = await connect(handle)
+        for data_type, (value, condition) in EVERY_TYPE.items():
+            values, problems = check_values([DeclaredParameter("p", data_type)], {"p": value})
+            assert problems == []
+            name = await bench.save(
+                f"SELECT COUNT(*) AS n FROM adwords WHERE {condition}", (Parameter(name="p", data_type=data_type),)
+            )
+            execution = await bench.run(bench.request(name, p=values["p"]))
+            assert execution.status == "SUCCEEDED", (data_type, execution.status_reason)
+            assert await bench.rows(execution, tmp_path) == [["7"]], data_type
+            # And as a default, with no value at all.
+            default = (Parameter(name="p", data_type=data_type, default_value=values["p"]),)
+            name = await bench.save(f"SELECT COUNT(*) AS n FROM adwords WHERE {condition}", default)
+            execution = await bench.run(bench.request(name))
+            assert await bench.rows(execution, tmp_path) == [["7"]], data_type
 
 
 async def test_sql_that_amc_would_refuse_or_that_reaches_outside_ends_rejected(

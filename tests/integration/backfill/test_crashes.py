@@ -21,9 +21,11 @@ import pytest
 from db.pool import Pool
 from events.envelope import new_id, stream_of
 from events.reader import read_stream
-from service.amc.client import AmcClient
+from service.amc.connections import Connections
+from service.amc.keys import SecretKeys
 from service.amc.models import Account
 from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, TableFile, running_sandbox
+from service.amc.vault import Vault
 from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import Delivery
 from service.backfill.turn import Tools
@@ -76,6 +78,18 @@ class Watched:
         return call
 
 
+class WatchedConnections(Connections):
+    """Accounts whose clients have points."""
+
+    reaper: Reaper
+
+    def client(self, login: Account) -> Any:
+        return self.reaper.around(
+            super().client(login), "list_advertisers", "put_workflow", "create_execution", "get_execution",
+            "list_executions", "download_urls", "download",
+        )  # fmt: skip
+
+
 class Held:
     """What a broker holds, in the test's hands: messages with their delays."""
 
@@ -103,11 +117,9 @@ class Bench:
         self.store = ResultStore(folder)
         self.store.prepare()
         self.settings = Settings(
-            amc_timeout=0.3, lease_margin=5, amc_poll_delays=(0.0, 0.01), retry_base=0.01, retry_cap=0.01
-        )
-        self.account = Account(
-            account_id="a", client_id="c", client_secret="s", refresh_token="r",
-            base_url=sandbox.base_url, token_url=sandbox.token_url,
+            amc_timeout=0.3, lease_margin=5, amc_poll_delays=(0.0, 0.01), retry_base=0.01, retry_cap=0.01,
+            amc_requests_per_second=10_000, amc_client_id="c", amc_client_secret="s", amc_refresh_token="r",
+            amc_base_url=sandbox.base_url, amc_token_url=sandbox.token_url,
         )  # fmt: skip
 
     async def run(self, kill_at: int | None, *, messages_lost: bool) -> tuple[UUID, int]:
@@ -116,12 +128,12 @@ class Bench:
         await self.seed.project()
         rows = await self.pool.fetch("SELECT * FROM admit_segments($1, 60)", [new_id()])
         held = Held()
-        await held.publish([_message(rows[0], "submit")])
+        await held.publish([message_of(rows[0], "submit")])
         segment_id = rows[0]["segment_id"]
         reaper = Reaper(kill_at)
         points = None
         async with aiohttp.ClientSession() as session:
-            worker = self._process(session, held, reaper)
+            worker = self.process(session, held, reaper)
             while held.messages:
                 delay, message = held.messages.popleft()
                 await asyncio.sleep(delay)
@@ -130,30 +142,31 @@ class Bench:
                     continue
                 except Killed:
                     points = reaper.points
-                worker = self._process(session, held, Reaper(None))
+                worker = self.process(session, held, Reaper(None))
                 if messages_lost:
                     held.messages.clear()
                     await self.pool.execute("UPDATE segment_leases SET lease_until = clock_timestamp()")
                     lost = await self.pool.fetch("SELECT * FROM renew_expired_leases($1, 60)", [new_id()])
-                    await held.publish([_message(row, row["step"]) for row in lost])
+                    await held.publish([message_of(row, row["step"]) for row in lost])
                 else:
                     await worker.handle(Delivery(message, redelivered=True))
         return segment_id, points or reaper.points
 
-    def _process(self, session: aiohttp.ClientSession, held: Held, reaper: Reaper) -> Worker:
-        async def unthrottled() -> None:
-            return
+    def accounts(self, session: aiohttp.ClientSession, reaper: Reaper) -> WatchedConnections:
+        """The accounts of a new process."""
+        vault = Vault(self.pool, SecretKeys(self.settings))
+        accounts = WatchedConnections(self.pool, self.seed.writer, session, vault, self.settings)
+        accounts.reaper = reaper
+        return accounts
 
-        amc = AmcClient(session, self.account, timeout=self.settings.amc_timeout, throttle=unthrottled)
+    def process(self, session: aiohttp.ClientSession, held: Held, reaper: Reaper) -> Worker:
+        """A new process's worker."""
         return Worker(
             Tools(
                 pool=reaper.around(self.pool, "fetchval", "execute"),
                 writer=reaper.around(self.seed.writer, "append"),
                 broker=reaper.around(held, "publish"),
-                amc=reaper.around(
-                    amc, "put_workflow", "create_execution", "get_execution", "list_executions", "download_urls",
-                    "download",
-                ),
+                accounts=self.accounts(session, reaper),
                 store=reaper.around(self.store, "keep"),
                 settings=self.settings,
                 saved_workflows=set(),
@@ -161,7 +174,7 @@ class Bench:
         )  # fmt: skip
 
 
-def _message(row: Any, step: Any) -> StepMessage:
+def message_of(row: Any, step: Any) -> StepMessage:
     return StepMessage(
         segment_id=str(row["segment_id"]), collection_id=str(row["collection_id"]), team_id=row["team_id"],
         step=step, fence=row["fence"], sequence=1, lane=row["lane"],

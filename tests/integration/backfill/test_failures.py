@@ -157,12 +157,3 @@ async def test_two_collections_of_the_same_windows_each_get_their_own_executions
         if event.event_type == "segment.submitted"
     ]
     assert len(claimed) == len(set(claimed)) == 2 * DAYS == len(sandbox.sandbox.executions)
-
-
-async def test_a_revoked_account_fails_with_its_reason(seed: Seed, sandbox: RunningSandbox) -> None:
-    sandbox.sandbox.faults.set(Faults(revoked=True))
-    collection = await seed.collection(1, max_attempts=2)
-    end = await finished(seed.pool, collection)
-    assert end.backfill_status == "failed"  # type: ignore[attr-defined]
-    [events] = (await segments(seed.pool, collection)).values()
-    assert "invalid_grant" in events[-1].data.error or "revoked" in events[-1].data.error.lower()  # type: ignore[attr-defined]

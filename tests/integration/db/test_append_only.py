@@ -102,7 +102,13 @@ async def owner(recorded: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
         "INSERT INTO schema_migrations VALUES (99, 'mine', '')",
         "UPDATE schema_objects SET digest = ''",
         "CREATE OR REPLACE VIEW report_builder_activity AS SELECT 1",
+        "UPDATE users SET user_id = gen_random_uuid()",
+        "UPDATE users SET subject = 'another'",
+        "DELETE FROM users",
+        "UPDATE sign_in_sessions SET expires_at = 'infinity'",
         "TRUNCATE report_data_weeks",
+        "DELETE FROM instance_days",
+        "TRUNCATE amc_accounts",
         "ALTER TABLE report_data_weeks DROP CONSTRAINT report_data_weeks_attempts_check",
     ],
 )

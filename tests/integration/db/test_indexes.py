@@ -19,7 +19,7 @@ from events.reader import COLUMNS
 from service.audit.summary import REPORTS
 from service.auth.caller import LOCAL
 from service.data_collections.routes import ListCollections, list_statement, segments_statement
-from service.http import cursor_of
+from service.schedules.scheduler import CALLED_FOR as _CALLED_FOR
 from tests.postgres import Database, Server
 
 COLLECTIONS, SEGMENTS_EACH = 1000, 100
@@ -53,8 +53,16 @@ SELECT md5('h' || n)::uuid, 'team-' || n % 20, NULL, NULL, 'w1', 'amc1', 'Weekly
        '{{"type": "relative"}}', 'UTC', CASE WHEN n % 100 = 0 THEN 'active' ELSE 'ended' END,
        CASE WHEN n % 10 = 0 THEN 'completed'::backfill_status_enum END,
        CASE WHEN n % 10 = 0 THEN md5('c' || n / 10)::uuid END,
-       now() + n * interval '1 minute', now(), 1, 1, now(), now()
+       CASE WHEN n % 100 = 0 THEN now() + n * interval '1 minute' END, now(), 1, 1, now(), now(), 'SELECT 1', '[]',
+       '{{}}', NULL, n % 500 = 0, now(), CASE WHEN n % 500 = 100 THEN md5('r' || n)::uuid END,
+       CASE WHEN n % 100 <> 0 THEN 'person' END
   FROM generate_series(0, 4999) n;
+INSERT INTO schedule_runs
+SELECT md5('r' || n)::uuid, md5('h' || n % 500)::uuid, 'team-' || n % 20, now(), now() - n * interval '1 hour', NULL,
+       'missed', NULL, 'superseded', NULL, 1, now(), NULL, now()
+  FROM generate_series(0, 19999) n;
+UPDATE report_data_collections SET schedule_id = md5('h' || (row_count + segments_total) % 7)::uuid
+ WHERE finished_at IS NULL;
 INSERT INTO report_builder_audit
 SELECT n, md5('e' || n)::uuid, 'report-' || n % 20000, n / 20000 + 1, 'report.created', 1,
        'team-' || n % 20, md5('u' || n % 1000)::uuid, 'w1', NULL, '{{}}', '{{}}', now()
@@ -68,15 +76,32 @@ INSERT INTO report_steps
 SELECT md5('r' || n)::uuid, 'team-' || n % 20, NULL, now() - n * interval '1 hour',
        NULL, NULL, NULL, NULL, 0, 0, 0, 0, 1
   FROM generate_series(1, 20000) n;
+INSERT INTO instance_grants
+SELECT 'amc' || n || '/team-' || k, 'amc' || n, 'team-' || k, now(), CASE WHEN n % 2 = 0 THEN now() END
+  FROM generate_series(1, 500) n, generate_series(1, 10) k;
 INSERT INTO segment_leases
 SELECT md5('l' || n)::uuid, md5('c' || n)::uuid, 'team-1', NULL, 'w1', 'amc1', 'bulk', 1, 'poll', 1, true,
        now() + n * interval '1 second' FROM generate_series(1, 3000) n;
+INSERT INTO users
+SELECT md5('u' || n)::uuid, 'https://issuer.example', 'subject-' || n, NULL, NULL, now(), now()
+  FROM generate_series(1, 5000) n;
+INSERT INTO sign_in_sessions
+SELECT decode(md5('s' || n) || md5('t' || n), 'hex'), md5('u' || n)::uuid, '{{red}}', '{{admin}}', now(),
+       now() + n * interval '1 minute' FROM generate_series(1, 5000) n;
 """
 TODAY = datetime.now(UTC).date()
 CALLER = msgspec.structs.replace(LOCAL, team_id="team-7")
 FREE_SLOTS = 4 * 9  # instance amc1 is full, and one slot of each is not for bulk work
 
 COLLECTION, USER, STREAM = "md5('c7')::uuid", "md5('u7')::uuid", "'report-7'"
+
+# What the scheduler asks for again and again.
+CALLED_FOR = (
+    ("SELECT * FROM workflow_schedules s WHERE " + _CALLED_FOR)
+    .replace("$1", "now()")
+    .replace("$2", "'{}'::uuid[]")
+    .replace("$3", "100")
+)
 
 QUERIES: list[tuple[str, str]] = [
     (
@@ -136,11 +161,42 @@ QUERIES: list[tuple[str, str]] = [
         "SELECT * FROM workflow_schedules WHERE status = 'active' AND next_run_at <= now()"
         " ORDER BY next_run_at LIMIT 50",
     ),
-    ("workflows_team_idx", "SELECT * FROM workflows WHERE team_id = 'team-7' ORDER BY workflow_id LIMIT 50"),
+    (
+        "workflows_team_idx",
+        "SELECT * FROM workflows WHERE team_id = 'team-7' AND archived = false AND workflow_id < 'w5'"
+        " ORDER BY workflow_id DESC LIMIT 51",
+    ),
+    (
+        "instance_grants_team_idx",
+        "SELECT instance_id FROM instance_grants WHERE team_id = 'team-7' AND revoked_at IS NULL",
+    ),
+    (
+        "instance_grants_instance_idx",
+        "SELECT team_id FROM instance_grants WHERE instance_id = 'amc7' AND revoked_at IS NULL ORDER BY team_id",
+    ),
+    ("workflow_schedules_due_idx", CALLED_FOR),
+    ("workflow_schedules_held_idx", CALLED_FOR),
+    ("workflow_schedules_waiting_idx", CALLED_FOR),
+    (
+        "report_data_collections_running_idx",
+        "SELECT count(*) FROM report_data_collections c WHERE c.schedule_id = md5('h1')::uuid"
+        " AND c.finished_at IS NULL",
+    ),
+    (
+        "schedule_runs_schedule_idx",
+        "SELECT * FROM schedule_runs WHERE schedule_id = md5('h1')::uuid ORDER BY instant DESC, run_id DESC LIMIT 50",
+    ),
     (
         "segment_leases_lease_until_idx",
         "SELECT * FROM segment_leases WHERE lease_until < now() ORDER BY lease_until",
     ),
+    ("users_issuer_subject_key", "SELECT user_id FROM users WHERE issuer = 'i' AND subject = 's'"),
+    (
+        "sign_in_sessions_pkey",
+        "SELECT user_id FROM sign_in_sessions WHERE token_hash = sha256('a') AND expires_at > clock_timestamp()",
+    ),
+    ("sign_in_sessions_user_idx", f"DELETE FROM sign_in_sessions WHERE user_id = {USER}"),
+    ("sign_in_sessions_expires_at_idx", "DELETE FROM sign_in_sessions WHERE expires_at < now()"),
     (
         "report_builder_audit_pkey",
         f"SELECT {COLUMNS} FROM report_builder_audit WHERE position > 5000 ORDER BY position LIMIT 500",
@@ -222,11 +278,6 @@ ROUTES: list[tuple[str, str, tuple[str, list[Any]]]] = [
         list_statement(ListCollections(status="completed"), CALLER),
     ),
     (
-        "report_data_collections_status_idx",
-        "collections from a cursor on",
-        list_statement(ListCollections(cursor=cursor_of(datetime(2026, 1, 1, tzinfo=UTC), UUID(int=7))), CALLER),
-    ),
-    (
         "report_data_weeks_date_range_idx",
         "segments in a range of dates",
         segments_statement(UUID(md5(b"c7").hexdigest()), date(2024, 1, 1), date(2024, 1, 31)),
@@ -249,7 +300,9 @@ async def test_a_route_uses_its_index(
     (explained,) = json.loads(await service.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *values))
     plan = list(nodes(explained["Plan"]))
     assert index in {node.get("Index Name") for node in plan}, explained
-    assert not [node for node in plan if node["Node Type"] == "Seq Scan"]
+    # Instances and accounts are few; what grows is never read as a whole.
+    scanned = {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
+    assert scanned <= {"amc_instances", "amc_account_states"}
     assert max(node["Actual Rows"] * node["Actual Loops"] for node in plan) <= 1000
 
 

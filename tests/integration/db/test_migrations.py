@@ -39,7 +39,7 @@ UNION ALL
 SELECT format('column %s %s %s %s %s', attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull,
               (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = attrelid AND adnum = attnum))
   FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
- WHERE relnamespace = 'public'::regnamespace AND attnum > 0
+ WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
 UNION ALL
 SELECT format('constraint %s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
  WHERE connamespace = 'public'::regnamespace
@@ -363,12 +363,12 @@ async def test_a_migration_goes_to_the_schema_public_whatever_the_search_path_is
     ("name", "text", "sentence"),
     [
         (
-            "0005_more.sql",
+            "0011_more.sql",
             "-- migrate:up\nSELECT 1;\n",
-            "0005_more.sql needs a `-- migrate:up` and a `-- migrate:down`",
+            "0011_more.sql needs a `-- migrate:up` and a `-- migrate:down`",
         ),
-        ("0005_more.sql", "SELECT 1;\n-- migrate:down\nSELECT 1;\n", "0005_more.sql needs a `-- migrate:up`"),
-        ("0005_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n\n", "0005_more.sql needs a"),
+        ("0011_more.sql", "SELECT 1;\n-- migrate:down\nSELECT 1;\n", "0011_more.sql needs a `-- migrate:up`"),
+        ("0011_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n\n", "0011_more.sql needs a"),
         ("0099_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 1;\n", "are not numbered 1, 2, 3"),
     ],
     ids=["no down", "no up", "empty down", "gap"],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -71,6 +73,14 @@ async def test_a_cursor_that_no_list_has_answered_is_refused(api: Service, curso
     assert "cursor" in answer.json["detail"]
 
 
+@asynccontextmanager
+async def held_projector(api: Service) -> AsyncIterator[int]:
+    """Keeps the read models where they are, and yields a position that they lack."""
+    async with api.program.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT position FROM projection_checkpoints FOR UPDATE")
+        yield (await api.done("/api/workflows", {"name": "W", "sql_query": "SELECT 1"}))["position"]
+
+
 async def test_a_read_waits_for_the_position_that_a_write_answered(api: Service) -> None:
     for number in range(5):
         answered = await api.done("/api/workflows", {"name": f"W{number}", "sql_query": "SELECT 1"})
@@ -82,10 +92,18 @@ async def test_read_models_that_lag_are_503_and_worth_another_try(
     api: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.http.PROJECTION_PATIENCE", 0.2)
-    for path in ("/api/data-collections", f"/api/data-collections/{uuid4()}", "/api/workflows", "/api/instances"):
-        answer = await api.get(f"{path}?min_position=1000000")
-        assert (answer.status, answer.json["code"]) == (503, "projection_behind")
-        assert answer.headers["Retry-After"] == "1"
+    async with held_projector(api) as position:
+        for path in ("/api/data-collections", f"/api/data-collections/{uuid4()}", "/api/workflows", "/api/instances"):
+            answer = await api.get(f"{path}?min_position={position}")
+            assert (answer.status, answer.json["code"]) == (503, "projection_behind")
+            assert answer.headers["Retry-After"] == "1"
+    assert (await api.get(f"/api/workflows?min_position={position}")).status == 200
+
+
+async def test_a_position_that_the_log_does_not_have_is_refused_at_once(api: Service) -> None:
+    answer = await api.get("/api/workflows?min_position=1000000")
+    assert (answer.status, answer.json["code"]) == (409, "log_rewound")
+    assert "ends at position 0" in answer.json["detail"]
 
 
 async def test_a_collection_just_submitted_says_how_to_wait_for_it(api: Service) -> None:
@@ -104,9 +122,10 @@ async def test_json_columns_come_as_json(api: Service) -> None:
 
 async def test_slow_readers_do_not_hold_up_others(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.http.PROJECTION_PATIENCE", 3)
-    waiting = [asyncio.create_task(api.get("/api/workflows?min_position=99999")) for _ in range(50)]
-    assert (await asyncio.wait_for(api.get("/api/workflows"), 2.5)).status == 200
-    assert {(await task).status for task in waiting} == {503}
+    async with held_projector(api) as position:
+        waiting = [asyncio.create_task(api.get(f"/api/workflows?min_position={position}")) for _ in range(50)]
+        assert (await asyncio.wait_for(api.get("/api/workflows"), 2.5)).status == 200
+        assert {(await task).status for task in waiting} == {503}
 
 
 async def test_progress_shows_the_segments_that_touch_a_range_of_days(api: Service) -> None:

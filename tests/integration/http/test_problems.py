@@ -96,7 +96,7 @@ async def test_a_fault_of_ours_is_500_without_its_details(
     async def broken(*_: Any) -> Any:
         raise ZeroDivisionError("a secret of ours")
 
-    monkeypatch.setattr("service.builder.routes.read_stream", broken)
+    monkeypatch.setattr("service.builder.ground.read_stream", broken)
     answer = await api.get(f"/api/reports/{uuid4()}")
     assert (answer.status, answer.json["code"]) == (500, "internal")
     assert b"secret" not in answer.body
@@ -109,7 +109,7 @@ async def test_a_database_that_is_away_is_503_and_worth_another_try(
     async def away(*_: Any) -> Any:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr("service.builder.routes.read_stream", away)
+    monkeypatch.setattr("service.builder.ground.read_stream", away)
     answer = await api.get(f"/api/reports/{uuid4()}")
     assert (answer.status, answer.json["code"]) == (503, "database_unavailable")
     assert int(answer.headers["Retry-After"]) > 0
@@ -134,7 +134,7 @@ async def test_a_client_that_goes_away_within_its_body_is_no_fault(
 ) -> None:
     host, port = str(api.program.api_url).removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"POST /api/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    writer.write(b"POST /api/reports HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
     await writer.drain()
     await asyncio.sleep(0.1)
     writer.close()

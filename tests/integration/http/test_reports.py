@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import pytest
 
-from service import clock
 from tests.postgres import Database
 from tests.service import INSTANCE_ID, ONCE, WEEK, Service, serving, settings_for
 
@@ -138,10 +137,10 @@ async def test_two_services_given_the_same_submit_answer_the_same(database: Data
 
 async def test_the_reviewed_day_is_the_day_that_runs(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     today = datetime.now(UTC).date()
-    monkeypatch.setattr(clock, "today", lambda zone: today)
+    monkeypatch.setattr(api.program.clock, "today", lambda zone: today)
     path, review = await api.reviewed()
-    assert review["as_of"] == today.isoformat()
-    monkeypatch.setattr(clock, "today", lambda zone: today + timedelta(days=3))
+    assert review["preview"]["as_of"] == today.isoformat()
+    monkeypatch.setattr(api.program.clock, "today", lambda zone: today + timedelta(days=3))
     submitted = await api.done(f"{path}/submit", {"digest": review["digest"]})
     collection = await api.read(
         f"/api/data-collections/{submitted['collection_id']}?min_position={submitted['position']}"
@@ -156,8 +155,10 @@ async def test_a_window_that_has_moved_out_of_reach_is_refused_at_review(
     today = datetime.now(UTC).date()
     window = {"type": "custom", "startDate": str(today - timedelta(days=425)), "endDate": str(today)}
     path, review = await api.reviewed(window=window)
-    assert {"incomplete_day", "beyond_amazon_retention"} <= set(review["warnings"])
-    monkeypatch.setattr(clock, "today", lambda zone: today + timedelta(days=1))
+    assert {"incomplete_day", "beyond_amazon_retention"} <= {
+        warning["code"] for warning in review["preview"]["warnings"]
+    }
+    monkeypatch.setattr(api.program.clock, "today", lambda zone: today + timedelta(days=1))
     answer = await api.post(f"{path}/review", {})
     assert answer.status == 422
     assert str(today - timedelta(days=424)) in answer.json["errors"][0]["message"]
@@ -205,6 +206,8 @@ async def test_a_report_without_a_name_gets_one(api: Service) -> None:
 async def test_dates_are_of_the_reports_zone(api: Service) -> None:
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
         _, review = await api.reviewed(timezone=zone)
-        assert review["as_of"] == clock.today(zone).isoformat()
-        assert review["window"]["timezone"] == zone
-        assert date.fromisoformat(review["window"]["end"]) == clock.today(zone) - timedelta(days=1)
+        assert review["preview"]["as_of"] == api.program.clock.today(zone).isoformat()
+        assert review["preview"]["window"]["timezone"] == zone
+        assert date.fromisoformat(review["preview"]["window"]["end"]) == api.program.clock.today(zone) - timedelta(
+            days=1
+        )

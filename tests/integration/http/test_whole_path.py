@@ -142,16 +142,16 @@ async def test_a_report_says_what_comes_next_at_each_step(service: Service) -> N
     assert answered["next_step"] == await next_step() == "review"
     review = await service.done(f"{path}/review", {})
     assert review["next_step"] == await next_step() == "submit"
-    assert review["amc_executions"] == len(review["segments"]) == 1
+    assert review["preview"]["amc_executions"] == len(review["preview"]["segments"]) == 1
     assert review["sql_query"].startswith("SELECT date")
     assert review["parameters"]["parameters"] == {}
-    assert review["warnings"] == ["data_may_be_incomplete"]
+    assert [warning["code"] for warning in review["preview"]["warnings"]] == ["data_may_be_incomplete"]
 
     await service.done(f"{path}/schedule", {**ONCE, "segmentation_config": {"type": "daily"}})
     stale = await service.read(path)
     assert (stale["next_step"], stale["changed_since_review"]) == ("review", ["schedule"])
     review = await service.done(f"{path}/review", {})
-    assert review["amc_executions"] == 7
+    assert review["preview"]["amc_executions"] == 7
     submitted = await service.done(f"{path}/submit", {"digest": review["digest"]})
     assert submitted["next_step"] is None
     assert await next_step() is None
@@ -174,5 +174,27 @@ async def test_every_step_is_in_the_audit_table_with_its_name(service: Service, 
 async def test_without_a_history_window_a_backfill_takes_a_complete_year(service: Service, type: str) -> None:
     schedule = {"schedule_type": "backfill", "backfill_config": {"segmentation_config": {"type": type}}}
     _, review = await service.reviewed(schedule)
-    assert review["amc_executions"] == {"weekly": 52, "monthly": 12}[type]
-    assert not any(segment["partial"] for segment in review["segments"])
+    assert review["preview"]["amc_executions"] == {"weekly": 52, "monthly": 12}[type]
+    assert not any(segment["partial"] for segment in review["preview"]["segments"])
+
+
+async def test_a_list_of_values_goes_through_to_amc_and_back(service: Service, numbers: Numbers) -> None:
+    sql = """
+        SELECT date, SUM(value) AS value FROM numbers
+         WHERE array_contains(CUSTOM_PARAMETER('wanted'), CAST(value AS VARCHAR)) AND value < CUSTOM_PARAMETER('below')
+         GROUP BY date
+    """
+    array = {"type": "ARRAY", "elementDataType": "STRING"}
+    parameters = [{"name": "wanted", "data_type": array}, {"name": "below", "data_type": "LONG", "default": 20}]
+    workflow = await service.workflow(sql, parameters)
+    window = numbers.window(30)
+    submitted = await service.submitted(
+        ONCE, workflow=workflow, window=window, parameters={"wanted": ["2", "3", "it's", "25"]}
+    )
+    collection = await service.finished(submitted)
+    assert collection["backfill_status"] == "completed"
+    rows = await service.rows(submitted)
+    assert sorted((row["date"], row["value"]) for row in rows) == [
+        (str(numbers.first + timedelta(days=1)), 2),
+        (str(numbers.first + timedelta(days=2)), 3),
+    ]

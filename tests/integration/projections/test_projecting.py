@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 
 from db.pool import Pool, open_pool
@@ -16,7 +17,11 @@ from events.envelope import NewEvent, new_id, stream_of
 from events.feed import Feed
 from events.reader import read_head
 from events.registry import UnknownEvent
+from events.types.account import AccountConnected, AccountDisconnected, AccountReconnected, AccountRevoked
 from events.types.collection import CollectionFinished
+from events.types.instance import InstanceChanged, InstanceGranted, InstanceGrantRevoked
+from events.types.workflow import DeclaredParameter, WorkflowArchived, WorkflowChanged, WorkflowUnarchived
+from projections.rows import ProjectionError
 from projections.runner import Projector, project_batch, read_checkpoint, wait_projected
 from tests.postgres import Database
 from tests.recording import (
@@ -104,6 +109,56 @@ async def test_workflows_and_instances_become_rows(log: asyncpg.Connection[Any],
         10,
         425,
     )
+
+
+async def test_an_instance_changes_and_is_granted_and_taken_back(log: asyncpg.Connection[Any], pool: Pool) -> None:
+    await record(log, "instance-amc1", instance())
+    changed = InstanceChanged(
+        name="Main", max_concurrent=4, retention_days=60, final_after_days=7, max_executions_per_day=30
+    )
+    await record(log, "instance-amc1", changed, *(InstanceGranted(team) for team in ("b", "c")))
+    await project(pool)
+    row = await row_of(pool, "amc_instances", "instance_id", "amc1")
+    assert {name: row[name] for name in msgspec.structs.asdict(changed)} == msgspec.structs.asdict(changed)
+    assert (row["account_id"], row["time_zone"], row["stream_version"]) == ("default", "America/New_York", 4)
+
+    await record(log, "instance-amc1", InstanceGrantRevoked("b"), InstanceGrantRevoked("c"), InstanceGranted("c"))
+    await project(pool)
+    rows = await pool.fetch("SELECT instance_id, team_id, revoked_at IS NULL AS holds FROM instance_grants ORDER BY 2")
+    assert [tuple(row) for row in rows] == [("amc1", "b", False), ("amc1", "c", True)]
+    assert (await row_of(pool, "amc_instances", "instance_id", "amc1"))["stream_version"] == 7
+
+
+async def test_an_account_becomes_a_row_that_says_how_it_stands(log: asyncpg.Connection[Any], pool: Pool) -> None:
+    connected = AccountConnected(
+        name="Brand", region="EU", base_url="https://a", token_url="https://t", client_id="c", credential_id=new_id()
+    )
+    steps: list[tuple[msgspec.Struct, tuple[Any, ...]]] = [
+        (connected, ("connected", None, None, "c")),
+        (AccountRevoked("refused", "invalid_grant"), ("reconnect", "refused", "invalid_grant", "c")),
+        (AccountReconnected(client_id="d", credential_id=new_id()), ("connected", None, None, "d")),
+        (AccountDisconnected(), ("disconnected", None, None, "d")),
+    ]
+    for version, (event, expected) in enumerate(steps, 1):
+        await record(log, "account-a", event)
+        await project(pool)
+        row = await row_of(pool, "amc_account_states", "account_id", "a")
+        assert (row["status"], row["cause"], row["error"], row["client_id"]) == expected
+        assert (row["name"], row["region"], row["stream_version"]) == ("Brand", "EU", version)
+
+    await record(log, "account-default", AccountRevoked("unreadable", "not set"))
+    await project(pool)
+    row = await row_of(pool, "amc_account_states", "account_id", "default")
+    assert (row["status"], row["name"], row["base_url"], row["client_id"]) == ("reconnect", "default", None, None)
+
+
+async def test_a_released_segment_stands_as_before_its_attempt(log: asyncpg.Connection[Any], pool: Pool) -> None:
+    collection_id, (segment_id,) = await record_collection(log, 1)
+    await record_moves(log, collection_id, segment_id, "admit", "release")
+    await project(pool)
+    segment, whole = await segment_row(pool, segment_id), await collection_row(pool, collection_id)
+    assert (segment["status"], segment["attempts"], segment["dispatched_at"]) == ("pending", 0, None)
+    assert (whole["segments_active"], whole["backfill_status"]) == (0, "in_progress")
 
 
 async def test_a_collection_becomes_one_row_and_one_for_each_segment(log: asyncpg.Connection[Any], pool: Pool) -> None:
@@ -389,3 +444,50 @@ async def test_the_same_workflow_twice_is_refused(log: asyncpg.Connection[Any], 
     with pytest.raises(Exception, match="workflows already has w1"):
         await project_batch(pool)
     assert await pool.fetchval("SELECT count(*) FROM workflows") == 0
+
+
+@pytest.mark.parametrize("limit", [1, 2, 500])
+async def test_a_workflow_shows_its_newest_version_and_who_made_it(
+    pool: Pool, log: asyncpg.Connection[Any], limit: int
+) -> None:
+    """Whether its events come in one batch or in several."""
+    stream, author, editor = "workflow-w1", new_id(), new_id()
+    parameters = (DeclaredParameter("asins", "ARRAY"),)
+    steps: list[tuple[UUID, msgspec.Struct]] = [
+        (author, workflow("First")),
+        (editor, WorkflowChanged("Second", "SELECT 2", parameters)),
+        (author, WorkflowArchived()),
+        (editor, WorkflowUnarchived()),
+        (author, WorkflowArchived()),
+    ]
+    seen = []
+    for user, data in steps:
+        await append(log, request(stream, NewEvent(data=data, team_id="t", user_id=user)))
+        if limit == 1:
+            await project(pool, limit=limit)
+            row = await row_of(pool, "workflows", "workflow_id", "w1")
+            seen.append((row["name"], row["archived"], row["updated_by"], row["stream_version"]))
+    await project(pool, limit=limit)
+    row = await row_of(pool, "workflows", "workflow_id", "w1")
+    assert (row["name"], row["sql_query"], row["archived"], row["stream_version"]) == ("Second", "SELECT 2", True, 5)
+    assert (row["user_id"], row["updated_by"]) == (author, author)
+    assert row["created_at"] < row["updated_at"]
+    assert msgspec.json.decode(row["parameters"]) == [
+        {"name": "asins", "data_type": {"type": "ARRAY", "elementDataType": "STRING"}}
+    ]
+    if limit == 1:
+        assert seen == [
+            ("First", False, author, 1),
+            ("Second", False, editor, 2),
+            ("Second", True, author, 3),
+            ("Second", False, editor, 4),
+            ("Second", True, author, 5),
+        ]
+
+
+async def test_a_change_of_a_workflow_that_no_event_has_made_stops_the_projection(
+    pool: Pool, log: asyncpg.Connection[Any]
+) -> None:
+    await record(log, "workflow-w1", WorkflowArchived())
+    with pytest.raises(ProjectionError, match="workflows has no w1"):
+        await project_batch(pool)

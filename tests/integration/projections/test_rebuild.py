@@ -15,6 +15,7 @@ from db.pool import Pool, open_pool
 from events.envelope import new_id
 from events.reader import read_after, read_head
 from events.types.log import ProjectionRebuilt
+from events.types.workflow import WorkflowArchived, WorkflowChanged, WorkflowUnarchived
 from projections.rebuild import Difference, rebuild
 from projections.runner import project_batch, read_checkpoint
 from tests.postgres import Database
@@ -322,3 +323,15 @@ async def test_the_activity_of_people_is_the_same_before_and_after_and_knows_the
     assert last["workflow_sql"] == workflow().sql_query
     assert msgspec.json.decode(last["configuration"])["projection"] == "Reach"
     assert after[1]["workflow_name"] is None  # an event that is about no workflow is there too
+
+
+async def test_a_rebuild_gives_changed_and_archived_workflows_as_they_were(
+    database: Database, pool: Pool, log: asyncpg.Connection[Any]
+) -> None:
+    await record(log, "workflow-w1", workflow(), WorkflowChanged("Better", "SELECT 2"), WorkflowArchived())
+    await record(log, "workflow-w2", workflow(), WorkflowArchived(), WorkflowUnarchived())
+    await project(pool)
+    before = await table_rows(pool)
+    _, difference = await rebuild(database.service_url)
+    assert difference == Difference()
+    assert await table_rows(pool) == before

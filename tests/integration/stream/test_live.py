@@ -206,7 +206,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
     before = tasks()
     host, port = str(api.program.api_url).removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
-    writer.write(b"GET /api/events/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /api/events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await asyncio.sleep(0.1)
     assert tasks() > before
     async with asyncio.timeout(5):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,18 +11,22 @@ import pytest
 
 from events.configurations import OnceStep, ParametersStep, ScheduleStep
 from events.types.instance import InstanceAdded
-from events.types.report import ReportCreated
+from events.types.report import ReportCreated, Submitted
 from events.types.workflow import DeclaredParameter, WorkflowCreated
 from events.validation import decode
 from service.builder import decide
 from service.builder.models import Ground, Report
+from service.builder.preview import Facts, preview
 from service.problems import Refused
+from service.schedules.plan import fingerprint_of
 
 AS_OF = date(2025, 3, 10)
-REPORT, COLLECTION = UUID(int=1), UUID(int=2)
+NOW = datetime(2025, 3, 10, 12, tzinfo=UTC)
+NOTHING = Facts()
+REPORT, COLLECTION, SCHEDULE = UUID(int=1), UUID(int=2), UUID(int=3)
 WEEK = {"type": "relative", "value": 7, "unit": "days"}
 GROUND = Ground(
-    WorkflowCreated("Clicks", "SELECT 1", (DeclaredParameter("asin", default="B0"),)),
+    WorkflowCreated("Clicks", "SELECT 1", (DeclaredParameter("brand", default="B0"),)),
     InstanceAdded("Main", "ENTITY1", "ATVPDKIKX0DER", "America/New_York", max_concurrent=4),
 )
 
@@ -52,18 +56,27 @@ class Story:
         return data
 
     def parameters(self, step: ParametersStep | None = None, ground: Ground = GROUND) -> Any:
-        return self._after(decide.set_parameters(self.state, ground, step or parameters(), AS_OF))
+        decide.refuse_submitted(self.state)
+        return self._after(decide.set_parameters(ground, step or parameters(), AS_OF))
 
     def schedule(self, step: ScheduleStep | None = None, ground: Ground = GROUND) -> Any:
-        return self._after(decide.set_schedule(self.state, ground, step or OnceStep(), AS_OF))
+        decide.refuse_submitted(self.state)
+        assert self.state.parameters
+        return self._after(decide.set_schedule(self.state.parameters, ground, step or OnceStep(), AS_OF, NOW))
 
-    def review(self, as_of: date = AS_OF) -> Any:
-        return self._after(decide.review(self.state, GROUND, as_of))
+    def review(self, as_of: date = AS_OF, facts: Facts = NOTHING) -> Any:
+        decide.refuse_submitted(self.state)
+        step_of = decide.configured(self.state)
+        decide.refuse_unfit(step_of[0], GROUND, step_of[1], as_of, NOW)
+        self.preview = preview(*step_of, GROUND, facts, as_of, NOW)
+        return self._after(decide.reviewed(decide.digest_of(*step_of, GROUND, as_of), self.preview))
 
     def submit(self, digest: str = "", ground: Ground = GROUND) -> Any:
+        decide.refuse_submitted(self.state)
         digest = digest or (self.state.review.digest if self.state.review else "0" * 64)
-        submitted, collection = decide.submit(self.state, ground, digest, report_id=REPORT, collection_id=COLLECTION)
-        self._after(submitted)
+        decide.refuse_unreviewed(self.state, ground, digest)
+        collection = decide.collection_of(self.state, ground, report_id=REPORT, key="k", there={}, schedule_id=SCHEDULE)
+        self._after(Submitted(digest, COLLECTION if collection else None, SCHEDULE))
         return collection
 
 
@@ -158,7 +171,7 @@ def test_the_digest_is_of_everything_that_decides_what_runs() -> None:
 
     digests = [
         digest(parameters(), OnceStep()),
-        digest(parameters(parameters={"asin": "B1"}), OnceStep()),
+        digest(parameters(parameters={"brand": "B1"}), OnceStep()),
         digest(parameters(timezone="UTC"), OnceStep()),
         digest(parameters(lookback_config={**WEEK, "value": 8}), OnceStep()),
         digest(parameters(), BACKFILL),
@@ -194,7 +207,8 @@ def test_nothing_follows_submit() -> None:
     story.submit()
     for call in (story.parameters, story.schedule, story.review, story.submit):
         refusal = refused(call)
-        assert (refusal.code, refusal.extra) == ("already_submitted", {"collection_id": str(COLLECTION)})
+        assert refusal.code == "already_submitted"
+        assert refusal.extra == {"collection_id": str(COLLECTION), "schedule_id": str(SCHEDULE)}
 
 
 def test_parameters_problems_come_together() -> None:
@@ -235,15 +249,70 @@ def test_what_would_have_no_effect_is_refused(field: str, value: object) -> None
     assert problem.pointer == f"/segmentation_config/{field}"
 
 
-@pytest.mark.parametrize("type", ["scheduled", "backfill_with_schedule"])
-def test_recurring_schedules_are_refused_for_now(type: str) -> None:
+def test_a_schedule_goes_on_from_now_and_names_its_history() -> None:
     story = Story()
     story.parameters()
-    step: dict[str, Any] = {"schedule_type": type, "schedule_config": {"frequency": "daily", "time": "09:00"}}
-    if type == "backfill_with_schedule":
-        step["backfill_config"] = {"segmentation_config": {"type": "daily"}}
-    (problem,) = refused(story.schedule, schedule(**step)).problems
-    assert problem.pointer == "/schedule_type"
+    recurring = {"schedule_config": {"frequency": "weekly", "time": "09:00", "daysOfWeek": [1]}}
+    story.schedule(
+        schedule(
+            schedule_type="backfill_with_schedule",
+            backfill_config={"segmentation_config": {"type": "monthly", "parallel_limit": 4}, "hold_schedule": True},
+            **recurring,
+        )
+    )
+    story.review()
+    assert [run.window_end for run in story.preview.next_runs[:2]] == [date(2025, 3, 9), date(2025, 3, 16)]
+    collection = story.submit()
+    assert (collection.lane, collection.backfill_of_schedule, len(collection.segments)) == ("bulk", SCHEDULE, 12)
+    made = decide.schedule_of(
+        story.state, GROUND, report_id=REPORT, schedule_id=SCHEDULE, collection_id=COLLECTION, now=NOW
+    )
+    assert (made.backfill_collection_id, made.hold, made.next_due) == (COLLECTION, True, None)
+
+
+def test_schedules_that_do_the_same_have_one_fingerprint() -> None:
+    def fingerprint(name: str, **config: Any) -> str:
+        story = Story()
+        story.state = story.state.evolve(1, ReportCreated(name))
+        story.parameters()
+        story.schedule(schedule(schedule_type="scheduled", schedule_config={"time": "09:00", **config}))
+        made = decide.schedule_of(
+            story.state, GROUND, report_id=REPORT, schedule_id=SCHEDULE, collection_id=None, now=NOW
+        )
+        return fingerprint_of(made)
+
+    daily = fingerprint("One", frequency="daily")
+    assert daily == fingerprint("Other", frequency="daily")
+    assert daily != fingerprint("One", frequency="daily", jitterSeconds=5)
+    assert fingerprint("One", frequency="weekly", daysOfWeek=[7, 1]) == fingerprint(
+        "One", frequency="weekly", daysOfWeek=[0, 1, 1]
+    )
+
+
+def test_a_schedule_is_held_against_its_worst_run() -> None:
+    story = Story()
+    fourteen = {"type": "relative", "value": 14, "unit": "months"}
+    story.parameters(parameters(lookback_config=fourteen))
+    refusal = refused(
+        story.schedule, schedule(schedule_type="scheduled", schedule_config={"frequency": "daily", "time": "09:00"})
+    )
+    assert [problem.pointer for problem in refusal.problems] == ["/schedule_config"]
+
+
+def test_all_problems_of_both_steps_come_together() -> None:
+    step = schedule(
+        schedule_type="backfill",
+        backfill_config={
+            "segmentation_config": {"type": "daily", "parallel_limit": 99},
+            "lookback_config": {**WEEK, "value": 500},
+        },
+    )
+    refusal = refused(decide.set_both, GROUND, parameters(lookback_config={**WEEK, "value": 426}), step, AS_OF, NOW)
+    assert [problem.pointer for problem in refusal.problems] == [
+        "/parameters/lookback_config",
+        "/schedule/backfill_config/lookback_config",
+        "/schedule/backfill_config/segmentation_config/parallel_limit",
+    ]
 
 
 def test_review_warns_and_does_not_block() -> None:

@@ -35,6 +35,11 @@ def names(section: str) -> list[str]:
     return [row[0].strip("`") for row in rows(section)]
 
 
+def anchor(heading: str) -> str:
+    """What a link names behind `#`, as GitHub makes it from a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def anchors(path: Path) -> set[str]:
-    """What a link may name behind `#`, as GitHub makes it from headings."""
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in sections(path)}
+    """What links to a document may name."""
+    return {anchor(heading) for heading in sections(path)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, get_args
@@ -14,24 +14,39 @@ from uuid import UUID
 import msgspec
 import pytest
 from msgspec import inspect
-from starlette.routing import Route
 
 from events.codec import MAX_BODY_BYTES
-from events.configurations import ParametersStep
 from events.envelope import Category, Metadata, RecordedEvent
 from events.registry import REGISTRY
 from events.types.collection import BackfillStatus
 from projections.backfills import COUNTERS
 from projections.runner import TABLES
+from projections.schedules import ScheduleStatus
 from service.app import MAX_BODY, create_app
 from service.backfill.broker import StepMessage, Topology
-from service.builder.models import CreateReport, Review, Submit
+from service.endpoints import LAST_POSITION, Endpoint, Query
 from service.stream.cloudevents import cloud_event
-from service.workflows.routes import AddInstance, CreateWorkflow
-from tests.unit.docs.markdown import DOCS, names, rows, sections
+from tests.unit.docs.markdown import DOCS, anchor, names, rows, sections
 
 CONTRACT = sections(DOCS / "contract.md")
-BODIES = (AddInstance, CreateWorkflow, CreateReport, ParametersStep, Review, Submit)
+
+
+async def _endpoints() -> list[Endpoint]:
+    app = create_app(Mock())
+    assert all(isinstance(route, Endpoint) for route in app.routes)
+    return [route for route in app.routes if isinstance(route, Endpoint)]
+
+
+ENDPOINTS = asyncio.run(_endpoints())
+ROUTES = {
+    row[0].strip("`"): row[1:]
+    for section in CONTRACT.values()
+    for row in rows(section)
+    if re.match("`(GET|POST|PUT|PATCH|DELETE) /", row[0])
+}
+"""By method and path: scope, status, what it takes, answer."""
+SECTIONS_BY_ANCHOR = {anchor(heading): section for heading, section in CONTRACT.items()}
+BODIES = {endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None}
 
 
 def in_words(kind: inspect.Type) -> str:
@@ -52,6 +67,8 @@ def in_words(kind: inspect.Type) -> str:
         case inspect.IntType() | inspect.FloatType():
             noun = "integer" if isinstance(kind, inspect.IntType) else "number"
             return noun + _limits(kind.ge, kind.le)
+        case inspect.DateTimeType(tz=False):
+            return "local time"
         case inspect.StrType():
             return "text" + _limits(kind.min_length, kind.max_length)
     return {
@@ -66,7 +83,7 @@ def in_words(kind: inspect.Type) -> str:
 def _limits(least: Any, most: Any) -> str:
     if most is None:
         return "" if least is None else f" ≥ {least}"
-    if most == 2**31 - 1:
+    if most in (2**31 - 1, LAST_POSITION):
         return f" ≥ {least}"
     return f" ≤ {most}" if least is None else f" {least}…{most}"
 
@@ -92,22 +109,23 @@ def defaults_in_words(struct: type[msgspec.Struct]) -> dict[str, str]:
     return found
 
 
-def structs_in(kind: inspect.Type) -> Iterator[type[msgspec.Struct]]:
-    """Every struct that a value of the type may hold, itself included."""
+def structs_in(kind: inspect.Type, closed: Collection[type[msgspec.Struct]] = ()) -> Iterator[type[msgspec.Struct]]:
+    """Every struct that a value of the type may hold, itself included; not what is within the `closed` ones."""
     match kind:
         case inspect.Metadata():
-            yield from structs_in(kind.type)
+            yield from structs_in(kind.type, closed)
         case inspect.UnionType():
             for each in kind.types:
-                yield from structs_in(each)
+                yield from structs_in(each, closed)
         case inspect.StructType():
             yield kind.cls
-            for field in kind.fields:
-                yield from structs_in(field.type)
+            if kind.cls not in closed:
+                for field in kind.fields:
+                    yield from structs_in(field.type, closed)
         case inspect.VarTupleType() | inspect.ListType():
-            yield from structs_in(kind.item_type)
+            yield from structs_in(kind.item_type, closed)
         case inspect.DictType():
-            yield from structs_in(kind.value_type)
+            yield from structs_in(kind.value_type, closed)
 
 
 @cache
@@ -195,20 +213,70 @@ def test_every_column_of_a_read_model_is_documented(table: str) -> None:
 def test_every_state_is_documented() -> None:
     assert names(CONTRACT["Segment status"]) == ["pending", *COUNTERS]
     assert sorted(names(CONTRACT["Backfill status"])) == sorted(get_args(BackfillStatus))
+    assert names(CONTRACT["Schedule status"]) == list(get_args(ScheduleStatus))
 
 
 def test_every_route_is_documented_and_no_other() -> None:
-    async def routes() -> set[str]:
-        app = create_app(Mock(), Mock(), Mock(), Mock(), asyncio.Event(), dict, Mock(), Mock())
-        return {
-            f"{method} {route.path}"
-            for route in app.routes
-            if isinstance(route, Route)
-            for method in (route.methods or set()) - {"HEAD"}
-        }
+    assert sorted(ROUTES) == sorted(f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS)
 
-    documented = [row[0].strip("`") for row in rows(CONTRACT["Routes"])]
-    assert sorted(documented) == sorted(asyncio.run(routes()))
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_a_route_is_documented_with_its_scope_statuses_query_and_body(endpoint: Endpoint) -> None:
+    scope, statuses, takes, answer = ROUTES[f"{endpoint.method} {endpoint.path}"]
+    assert scope == f"`{'public' if endpoint.public else endpoint.scope or 'any'}`"
+    assert statuses == ", ".join(map(str, (endpoint.status, *endpoint.also)))
+    bodies = structs_beside(inspect.type_info(endpoint.body)) if endpoint.body else ()
+    assert re.findall(r"\[(\w+)\]\(#", takes) == [struct.__name__ for struct in bodies]
+    assert re.findall(r"`(\w+)`", takes) == [name for name, _ in fields_in_words(endpoint.query or Query)]
+    assert answer
+
+
+def test_every_parameter_of_every_query_is_documented_and_no_other() -> None:
+    documented: dict[tuple[str, str], list[str]] = {}
+    for name, paths, *described in rows(CONTRACT["Queries"]):
+        for path in re.findall("`([^`]+)`", paths) or [""]:
+            assert documented.setdefault((name.strip("`"), path), described) is described, "documented twice"
+    used = set()
+    for endpoint in ENDPOINTS:
+        for name, type in fields_in_words(endpoint.query or Query):
+            row = (name, endpoint.path) if (name, endpoint.path) in documented else (name, "")
+            assert documented[row][:2] == [type, defaults_in_words(endpoint.query or Query)[name]], endpoint.path
+            assert documented[row][2], "a parameter without its meaning"
+            used.add(row)
+    assert used == set(documented)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_every_field_of_an_answer_is_named_where_its_route_leads(endpoint: Endpoint) -> None:
+    """In the route's own row, or in the sections that its links lead to, three links away at most."""
+    text = ROUTES[f"{endpoint.method} {endpoint.path}"][-1]
+    for _ in range(3):
+        text += "".join(SECTIONS_BY_ANCHOR[anchor] for anchor in set(re.findall(r"\]\(#([^)]+)\)", text)))
+    missing = fields_of_answer(endpoint) - set(re.findall(r"`(\w+)`", text))
+    assert not missing
+
+
+def test_no_field_of_an_answer_is_documented_that_does_not_exist() -> None:
+    fields = set[str]().union(*map(fields_of_answer, ENDPOINTS))
+    headings = list(CONTRACT)
+    for heading in headings[headings.index("Answers") + 1 :]:
+        named = {name for row in rows(CONTRACT[heading]) for name in re.findall(r"`([\w.]+)`", row[0])}
+        assert {name.rpartition(".")[2] for name in named} <= fields, heading
+
+
+def fields_of_answer(endpoint: Endpoint) -> set[str]:
+    """Names of all fields that a JSON answer may have, down to the objects that have sections of their own."""
+    if not (isinstance(endpoint.answer, type) and issubclass(endpoint.answer, msgspec.Struct)):
+        return set()
+    elsewhere = {*objects().values(), *(entry.struct for entry in REGISTRY.values())}
+    found = set(structs_in(inspect.type_info(endpoint.answer), elsewhere)) - elsewhere
+    return {field.encode_name for struct in found for field in msgspec.structs.fields(struct)}
+
+
+def structs_beside(kind: inspect.Type) -> list[type[msgspec.Struct]]:
+    """The structs that a type may be, one or several."""
+    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return [option.cls for option in options if isinstance(option, inspect.StructType)]
 
 
 def test_limits_are_documented_as_they_are() -> None:

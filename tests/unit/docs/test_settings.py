@@ -19,8 +19,10 @@ def in_words(default: Any) -> str:
     """A default as the document writes it: the text that would set it."""
     if default is None:
         return "none"
-    if default == "":
+    if default in ("", ()):
         return "empty"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     if isinstance(default, tuple):
         return f"`{','.join(f'{each:g}' for each in default)}`"
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from events.configurations import (
     BackfillStep,
@@ -262,7 +263,7 @@ class Example(Body, frozen=True, kw_only=True):
     id: UUID
     at: datetime
     day: date
-    tags: set[str]
+    tags: tuple[str, ...]
     anything: Any = None
     nested: list[CustomLookback] = []  # noqa: RUF012
 
@@ -272,13 +273,13 @@ def test_other_request_bodies_are_read_by_the_same_mechanism() -> None:
         "id": "6f9619ff-8b86-4011-b42d-00c04fc964ff",
         "at": "2025-01-01T00:00:00Z",
         "day": "2025-01-01",
-        "tags": ["a", "a"],
+        "tags": ["a", "b"],
         "anything": {"deep": [1, None, {"x": "y"}]},
         "nested": [CUSTOM],
     }
     example = decode(Example, fits)
     assert example.at == datetime(2025, 1, 1, tzinfo=UTC)
-    assert example.tags == {"a"}
+    assert example.tags == ("a", "b")
     wrong = {"id": "x", "at": 1, "day": "d", "tags": "a", "anything": ["\ud800"], "nested": [CUSTOM, {}]}
     assert set(problems(Example, wrong)) == {
         "/id",
@@ -288,6 +289,28 @@ def test_other_request_bodies_are_read_by_the_same_mechanism() -> None:
         "/anything/0",
         "/nested/1/type",
     }
+
+
+class Patterned(Body, frozen=True, kw_only=True):
+    """Text whose pattern ends in `$`, and an id."""
+
+    code: Annotated[str, Meta(pattern="^[a-z]+$")] = "x"
+    id: UUID | None = None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"code": "abc\n"},
+        {"code": "a\nb"},
+        {"id": "6f9619ff8b8640118b42d00c04fc964ff"},
+        {"id": "6f9619ff8b86d011b42d00c04fc964ff"},
+        {"id": "{6f9619ff-8b86-d011-b42d-00c04fc964ff}"},
+        {"id": "urn:uuid:6f9619ff-8b86-d011-b42d-00c04fc964ff"},
+    ],
+)
+def test_text_fits_as_a_whole_or_not_at_all(source: dict[str, Any]) -> None:
+    assert list(problems(Patterned, source)) == [f"/{next(iter(source))}"]
 
 
 JSON = st.recursive(

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from events.configurations import CustomLookback, LookbackConfig, RelativeLookback
-from service.schedules.limits import MINIMUM_INTERVAL, first_out_of_reach, shortest_interval
+from service.schedules.limits import MINIMUM_INTERVAL, first_out_of_reach, limit_problems, shortest_interval
 from service.schedules.occurrences import ScheduleSpec, occurrences
 from tests.unit.schedules.samples import distinct_zones, sampled_changes, schedule, utc
 
@@ -111,3 +111,27 @@ def test_dates_are_those_of_the_reports_zone() -> None:
     found = first_out_of_reach(spec, window, "America/New_York", after)
     assert found is not None
     assert found.as_of == date(2026, 1, 15)
+
+
+def test_every_limit_that_is_broken_is_named_by_its_field() -> None:
+    week = RelativeLookback(value=7, unit="days")
+    daily = schedule("UTC", "06:00").config
+    assert limit_problems(daily, week, "UTC", START) == []
+    strict = limit_problems(daily, FOURTEEN_MONTHS, "UTC", START, minimum_interval=timedelta(days=2))
+    assert [problem.pointer for problem in strict] == ["/schedule_config/time", "/lookback_config"]
+    assert "48 h" in strict[0].message
+    inside = limit_problems(
+        daily, FOURTEEN_MONTHS, "UTC", START, lookback_at="/parameters/lookback_config", schedule_at="/schedule"
+    )
+    assert [problem.pointer for problem in inside] == ["/parameters/lookback_config"]
+    assert "2026-01-15" in inside[0].message
+
+
+def test_a_schedule_that_leaves_no_run_is_refused_by_what_ends_it() -> None:
+    week = RelativeLookback(value=7, unit="days")
+    over = schedule("UTC", "06:00", endDate="2026-01-14").config
+    assert [problem.pointer for problem in limit_problems(over, week, "UTC", START)] == ["/schedule_config/endDate"]
+    twice = schedule("UTC", "06:00", maxRuns=2).config
+    assert limit_problems(twice, week, "UTC", START, runs_done=1) == []
+    done = limit_problems(twice, week, "UTC", START, runs_done=2)
+    assert [problem.pointer for problem in done] == ["/schedule_config/maxRuns"]

@@ -1,0 +1,43 @@
+"""The service's own API, as its command line uses it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from service.settings import Settings
+
+
+class ApiRefused(Exception):
+    """The API does not answer, or answers with a problem; the message says which."""
+
+
+class ApiClient:
+    """Sends requests to the service that the settings name, with their token."""
+
+    def __init__(self, settings: Settings) -> None:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.url = (settings.api_url or f"http://{host}:{settings.port}").rstrip("/")
+        self._headers = {"Authorization": f"Bearer {settings.api_token}"} if settings.api_token else {}
+
+    async def send(self, method: str, path: str, body: object = None, **query: str | int | None) -> Any:
+        """The answer's JSON. Raises ApiRefused."""
+        given = {name: value for name, value in query.items() if value is not None}
+        data = None if body is None else msgspec.json.encode(body)
+        headers = {**self._headers, "Content-Type": "application/json"}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http,
+                http.request(method, self.url + path, params=given, data=data, headers=headers) as response,
+            ):
+                answer = msgspec.json.decode(await response.read())
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+            raise ApiRefused(
+                f"no service answers on {self.url} ({type(error).__name__}): start it with `report-builder run`, or"
+                " name it with REPORT_BUILDER_API_URL"
+            ) from None
+        if response.status >= 400:
+            raise ApiRefused(f"{answer.get('detail')} ({response.status} {answer.get('code')})")
+        return answer

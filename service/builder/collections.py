@@ -1,0 +1,107 @@
+"""`POST /api/data-collections`: a window set to work by itself, without a report."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from db.pool import Pool
+from events.append import Write
+from events.configurations import OnceStep, ParametersStep, SegmentationConfig
+from events.envelope import Metadata, NewEvent, new_id, stream_of
+from events.types.collection import Lane
+from service.auth.caller import Caller
+from service.builder import decide
+from service.builder.ground import gather_facts, load_ground, read_as_of
+from service.builder.models import Name
+from service.builder.preview import reusable
+from service.clock import Clock
+from service.commands import Commands, Decision
+from service.data_collections.plan import content_key, plan_collection
+from service.endpoints import Endpoint, Recorded
+from service.problems import Refused
+from service.teams.limits import Teams
+
+
+class CreateCollection(ParametersStep, frozen=True, kw_only=True):
+    """A window of a workflow's results, cut into segments or, without a segmentation, fetched whole."""
+
+    name: Name = "Untitled collection"
+    segmentation_config: SegmentationConfig | None = None
+    as_of: date | None = None
+
+
+class CollectionCreatedAnswer(Recorded, frozen=True, kw_only=True):
+    """The collection that was set to work; the dates of its window are both included."""
+
+    collection_id: UUID
+    window_start: date
+    window_end: date
+    segments_total: int
+    segments_skipped: int
+
+
+def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clock) -> Endpoint:
+    """The endpoint over the log that `pool` reads and `commands` appends to."""
+
+    async def create(request: Request) -> Response:
+        async def decide_create(body: CreateCollection, caller: Caller) -> Decision:
+            ground = await load_ground(pool, body.workflow_id, body.instance_id, caller)
+            as_of = read_as_of(body.as_of, body.timezone or ground.instance.time_zone, clock)
+            step = OnceStep(segmentation_config=body.segmentation_config)
+            parameters, problems = decide.checked_parameters(ground, body, as_of)
+            problems += decide.segmentation_problems(body.segmentation_config, ground, "/segmentation_config")
+            if problems:
+                raise Refused("invalid", "the collection cannot run", problems=problems)
+            facts = await gather_facts(pool, caller, parameters, step, ground, as_of)
+            collection_id = new_id()
+            lane: Lane = "bulk" if body.segmentation_config else "interactive"
+            collection = plan_collection(
+                name=body.name,
+                report_id=None,
+                instance_id=parameters.instance_id,
+                lane=lane,
+                workflow=ground.workflow,
+                parameters=parameters.parameters,
+                timezone=parameters.timezone,
+                as_of=as_of,
+                lookback=parameters.lookback_config,
+                segmentation=body.segmentation_config,
+                content_key=content_key(
+                    parameters.instance_id, ground.instance, ground.workflow, parameters.parameters, parameters.timezone
+                ),
+                there=reusable(step, facts.existing, ground.instance.final_after_days),
+            )
+            event = NewEvent(
+                data=collection,
+                team_id=caller.team_id,
+                user_id=caller.user_id,
+                workflow_id=parameters.workflow_id,
+                metadata=Metadata(correlation_id=str(collection_id)),
+            )
+            counted = await teams.admit(caller, backfill=collection_id if lane == "bulk" else None)
+            answer = CollectionCreatedAnswer(
+                collection_id=collection_id,
+                window_start=collection.window_start,
+                window_end=collection.window_end,
+                segments_total=len(collection.segments),
+                segments_skipped=sum(bool(segment.reuses) for segment in collection.segments),
+            )
+            return Decision((Write(stream_of("collection", collection_id), "none", (event,)), *counted), answer, 202)
+
+        return await commands.run(request, CreateCollection, decide_create)
+
+    return Endpoint(
+        "POST",
+        "/api/data-collections",
+        create,
+        summary="Set a window to work, without a report",
+        body=CreateCollection,
+        answer=CollectionCreatedAnswer,
+        status=202,
+        scope="collections:write",
+        refusals=("too_many_backfills",),
+    )

@@ -1,0 +1,93 @@
+"""What the builder's decisions stand on, read from the log and the tables."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from uuid import UUID
+
+from starlette.requests import Request
+
+from db.pool import Pool
+from events.configurations import ScheduleStep
+from events.envelope import stream_of
+from events.reader import read_stream
+from events.types.report import ParametersSet
+from events.validation import Problem
+from service.amc.instances import load_instance
+from service.auth.caller import Caller
+from service.builder.history import segment_history
+from service.builder.models import Ground, Report, report_of
+from service.builder.preview import Facts, collected_window, runs_once
+from service.clock import Clock
+from service.data_collections.plan import content_key
+from service.data_collections.reuse import existing_segments
+from service.endpoints import path_id
+from service.http import refuse_stale
+from service.problems import Refused
+from service.workflows.inspect import inspect_sql
+from service.workflows.state import load_workflow
+
+
+async def load_report(pool: Pool, request: Request, caller: Caller) -> tuple[UUID, Report]:
+    """The report that the path names, of the caller's team, at the version that `If-Match` asks for."""
+    report_id = path_id(request, "report_id", "report")
+    state = report_of(await read_stream(pool, stream_of("report", report_id)))
+    if state.version == 0 or state.team_id != caller.team_id:
+        raise Refused("not_found", f"there is no report {report_id}")
+    refuse_stale(request, state.version, "report")
+    return report_id, state
+
+
+async def load_ground(pool: Pool, workflow_id: str, instance_id: str, caller: Caller, at: str = "") -> Ground:
+    """The workflow and the instance as they stand now; refused, below the pointer `at`, where one is missing."""
+    problems = []
+    workflow = await load_workflow(pool, workflow_id, caller.team_id)
+    if workflow is None:
+        problems.append(Problem(f"{at}/workflow_id", "there is no such workflow; create it with POST /api/workflows"))
+    elif workflow.archived:
+        problems.append(Problem(f"{at}/workflow_id", "the workflow is archived; unarchive it, or take another"))
+    instance = await load_instance(pool, instance_id, caller.team_id)
+    if instance is None:
+        problems.append(Problem(f"{at}/instance_id", "there is no such instance; add it with POST /api/instances"))
+    if problems:
+        raise Refused("invalid", "the report names what cannot be used", problems=problems)
+    assert workflow is not None
+    assert instance is not None
+    return Ground(workflow.content, instance)
+
+
+async def standing(pool: Pool, state: Report, caller: Caller) -> tuple[ParametersSet, Ground]:
+    """The parameters that were set, and what they name as it stands now."""
+    if state.parameters is None:
+        raise Refused("step_missing", "post the parameters step first", extra={"missing": ["parameters"]})
+    parameters = state.parameters
+    return parameters, await load_ground(pool, parameters.workflow_id, parameters.instance_id, caller)
+
+
+async def gather_facts(
+    pool: Pool, caller: Caller, parameters: ParametersSet, step: ScheduleStep, ground: Ground, as_of: date
+) -> Facts:
+    """What is known about a configuration: segments that are there, how long others took, what its SQL does."""
+    history = await segment_history(pool, parameters.instance_id, caller.team_id)
+    # In a thread: parsing long SQL takes seconds.
+    inspection = await asyncio.to_thread(inspect_sql, ground.workflow.sql_query)
+    if not runs_once(step):
+        return Facts(history=history, inspection=inspection)
+    key = content_key(
+        parameters.instance_id, ground.instance, ground.workflow, parameters.parameters, parameters.timezone
+    )
+    window = collected_window(parameters, step, as_of)
+    existing = await existing_segments(pool, caller.team_id, key, parameters.timezone, window)
+    return Facts(existing, history, inspection)
+
+
+def read_as_of(given: date | None, zone: str, clock: Clock) -> date:
+    """The day that windows are counted from: today in the zone unless an earlier one is given."""
+    day = clock.today(zone)
+    if given is None:
+        return day
+    if given > day:
+        problem = Problem("/as_of", f"is later than {day}, which is today in {zone}; give that or leave it out")
+        raise Refused("invalid", "as_of has not come yet", problems=[problem])
+    return given

@@ -1,0 +1,101 @@
+"""`/openapi.json`, its pages under `/docs`, and the schemas that events name as their `dataschema`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from events.registry import REGISTRY
+from service.contract.openapi import openapi
+from service.contract.pages import catalogue_page, operations_page
+from service.contract.schemas import Schemas
+from service.endpoints import Endpoint
+from service.problems import Refused
+
+HTML = "text/html; charset=utf-8"
+CSS = "text/css; charset=utf-8"
+SCHEMA = "application/schema+json"
+
+# The pages hold no script and load nothing but their own style sheet.
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[Endpoint]:
+    """The routes that describe `endpoints`, and themselves. `anonymous` as for `openapi`.
+
+    The document and the pages are made here, once; a struct without a schema stops the start.
+    """
+
+    async def document(request: Request) -> Response:
+        return Response(encoded, media_type="application/json")
+
+    async def operations(request: Request) -> Response:
+        return Response(operations_html, headers=PAGE_HEADERS, media_type=HTML)
+
+    async def catalogue(request: Request) -> Response:
+        return Response(catalogue_html, headers=PAGE_HEADERS, media_type=HTML)
+
+    async def style(request: Request) -> Response:
+        return Response(css, headers=PAGE_HEADERS, media_type=CSS)
+
+    async def event_schema(request: Request) -> Response:
+        name, number = request.path_params["event_type"], request.path_params["schema_version"]
+        schema = schemas.get((name, number))
+        if schema is None:
+            raise Refused("not_found", f"this release does not write events of type {name}, version {number}")
+        return Response(schema, media_type=SCHEMA)
+
+    own = [
+        Endpoint(
+            "GET",
+            "/openapi.json",
+            document,
+            summary="This document: what each operation takes, answers and refuses",
+            answer=dict[str, Any],
+            public=True,
+        ),
+        Endpoint("GET", "/docs", operations, summary="This document as a page", answer=(HTML,), public=True),
+        Endpoint(
+            "GET", "/docs/errors", catalogue, summary="The catalogue of errors as a page", answer=(HTML,), public=True
+        ),
+        Endpoint("GET", "/docs/style.css", style, summary="The style of these pages", answer=(CSS,), public=True),
+        Endpoint(
+            "GET",
+            "/schemas/{event_type}/{schema_version}.json",
+            event_schema,
+            summary="The JSON Schema of an event's data, as its dataschema names it",
+            answer=(SCHEMA,),
+            public=True,
+        ),
+    ]
+    described = openapi([*endpoints, *own], anonymous=anonymous)
+    encoded = msgspec.json.encode(described)
+    operations_html = operations_page(described).encode()
+    catalogue_html = catalogue_page().encode()
+    css = files("service.contract").joinpath("style.css").read_bytes()
+    schemas = {(entry.name, str(entry.version)): _event_schema(entry.name) for entry in REGISTRY.values()}
+    return own
+
+
+def _event_schema(name: str) -> bytes:
+    """The schema of the event type's body in its current version, the only one that a release writes."""
+    entry = REGISTRY[name]
+    schemas = Schemas(at="#/$defs/")
+    schema = schemas.of_answer(entry.struct)
+    return msgspec.json.encode(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"/schemas/{name}/{entry.version}.json",
+            **schema,
+            "$defs": schemas.components,
+        }
+    )

@@ -1,0 +1,46 @@
+"""Whether a schedule can run as configured: every problem of it at once. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from events.configurations import ParametersStep
+from events.types.schedule import Configured
+from service.builder.decide import checked_parameters, segmentation_problems
+from service.builder.models import Ground
+from service.data_collections.windows import today
+from service.problems import Refused
+from service.schedules.limits import limit_problems
+
+
+def refuse_unfit(
+    configured: Configured, workflow_id: str, ground: Ground, now: datetime, *, runs_done: int = 0
+) -> None:
+    """Refuses, with all problems, what the workflow and the instance do not allow, and what breaks the limits.
+
+    Pointers are those of the bodies that create and change schedules.
+    """
+    step = ParametersStep(
+        instance_id=configured.instance_id,
+        workflow_id=workflow_id,
+        lookback_config=configured.lookback_config,
+        parameters=configured.parameters,
+        timezone=configured.timezone,
+    )
+    _, problems = checked_parameters(ground, step, today(configured.timezone, now))
+    problems += segmentation_problems(configured.segmentation_config, ground, "/segmentation_config")
+    known = {problem.pointer for problem in problems}
+    problems += [
+        problem
+        for problem in limit_problems(
+            configured.schedule_config,
+            configured.lookback_config,
+            configured.timezone,
+            now,
+            retention_days=ground.instance.retention_days,
+            runs_done=runs_done,
+        )
+        if problem.pointer not in known
+    ]
+    if problems:
+        raise Refused("invalid", "the schedule cannot run as configured", problems=problems)

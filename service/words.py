@@ -1,0 +1,28 @@
+"""Plain English for dates and numbers. Not strftime: names must not follow the machine's locale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def date_text(day: date) -> str:
+    """`8 March 2026`."""
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def counted(number: int, unit: str) -> str:
+    """`1 day`, `1,000 days`."""
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *some, last = words
+    return f"{', '.join(some)} and {last}" if some else last
