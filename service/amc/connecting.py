@@ -182,7 +182,7 @@ class AccountDesk:
         try:
             await self._accounts.client(login).list_advertisers()
         except AmcError as error:
-            if error.code == "account_revoked" or (error.kind != "transient" and error.status in (400, 401, 403)):
+            if error.code == "account_revoked" or error.status == 403:
                 problem = Problem("/refresh_token", f"Amazon does not accept it with this client: {error.message}")
                 detail = f"Amazon does not accept these credentials: {error.message}"
                 raise Refused("invalid", detail, problems=[problem]) from None

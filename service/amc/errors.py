@@ -6,7 +6,7 @@
 | connection could not be made | transient | no |
 | 5xx, broken connection, time-out | transient | yes |
 | 400, 403, 404, 422, other definite refusals | permanent | no |
-| 401 that stays after a refresh, `invalid_grant` | transient, `account_revoked`: work waits for a person | no |
+| 401 that stays after a refresh, a refused refresh | transient, `account_revoked`: work waits for a person | no |
 | anything else | unknown | yes |
 """
 
@@ -119,9 +119,12 @@ def classify_answer(
 def classify_token_answer(
     status: int, body: bytes, headers: Mapping[str, str] | None = None, secrets: Iterable[str] = ()
 ) -> AmcError:
-    """The error that a failed token refresh stands for; no AMC request was sent, so nothing landed."""
+    """The error that a failed token refresh stands for; no AMC request was sent, so nothing landed.
+
+    A definite refusal (`invalid_grant`, `invalid_client` …) is about the account, whatever was to be asked.
+    """
     message = redact(message_of(body) or f"HTTP {status} without a text", secrets)
-    if "invalid_grant" in _fields(body).values() or status == 401:
+    if status in (400, 401, 403):
         return AmcError(message, kind="transient", code="account_revoked", status=status)
     answer = classify_answer("refresh_token", status, body, headers, secrets)
     return AmcError(

@@ -43,14 +43,15 @@ BEGIN
        GROUP BY l.team_id, l.user_id
     ), team_use AS (
       SELECT l.team_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot GROUP BY l.team_id
-    ), usable_instances AS MATERIALIZED (
-      SELECT i.instance_id, i.max_concurrent, i.max_executions_per_day
-        FROM amc_instances i WHERE NOT account_held(i.account_id)
+    ), usable_accounts AS MATERIALIZED (
+      SELECT a.account_id FROM (SELECT DISTINCT i.account_id FROM amc_instances i) a
+       WHERE NOT account_held(a.account_id)
     ), collection_turns AS (
       SELECT c.collection_id, c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.created_at,
              i.max_concurrent, i.max_executions_per_day, s.segment_id, s.stream_version, s.attempts, coalesce(u.used, 0) + s.turn AS turn
         FROM report_data_collections c
-        JOIN usable_instances i ON i.instance_id = c.instance_id
+        JOIN amc_instances i ON i.instance_id = c.instance_id
+        JOIN usable_accounts a ON a.account_id = i.account_id
         LEFT JOIN collection_use u ON u.collection_id = c.collection_id
         CROSS JOIN LATERAL (
           SELECT w.segment_id, w.stream_version, w.attempts,

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from service.amc.accounts import REGIONS, Addresses
 from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, running_sandbox
 from service.auth.caller import SCOPES, Caller
 from tests.accounts import LOGIN, TOKEN, add_instance, connected, revoke, types_of
@@ -41,15 +42,29 @@ async def test_an_account_that_amazon_accepts_is_connected_and_shown_without_its
         assert not [secret for secret in SECRETS if secret.encode() in body]
 
 
-@pytest.mark.parametrize("name", ["client_secret", "refresh_token"])
-@pytest.mark.parametrize("wrong", [5, True, {"hush-hush": 1}, ["hush-hush"], "hush hush", "hush\nhush", "hush" * 2000])
-async def test_a_secret_that_does_not_fit_is_refused_and_not_repeated(
-    service: Service, name: str, wrong: object
+async def test_a_secret_that_does_not_fit_is_refused_and_not_repeated(service: Service) -> None:
+    wrong = [5, True, {"hush-hush": 1}, ["hush-hush"], "hush hush", "hush\nhush", "hush\n", "hush\0", "hush" * 2000]
+    for name in ("client_secret", "refresh_token"):
+        for each in wrong:
+            answer = await service.post("/api/accounts", LOGIN | {name: each})
+            assert (answer.status, answer.pointers) == (422, [f"/{name}"])
+            assert b"hush" not in answer.body
+            assert not [secret for secret in SECRETS if secret.encode() in answer.body]
+
+
+async def test_a_region_has_its_own_addresses(
+    service: Service, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = await service.post("/api/accounts", LOGIN | {name: wrong})
-    assert (answer.status, answer.pointers) == (422, [f"/{name}"])
-    assert b"hush" not in answer.body
-    assert not [secret for secret in SECRETS if secret.encode() in answer.body]
+    addresses = Addresses(f"{sandbox.base_url}/", sandbox.token_url)
+    monkeypatch.setitem(REGIONS, "EU", addresses)
+    answered = await service.done("/api/accounts", LOGIN | {"region": "EU"})
+    account = await service.read(f"/api/accounts/{answered['account_id']}?min_position={answered['position']}")
+    assert (account["region"], account["base_url"], account["token_url"]) == (
+        "EU",
+        addresses.base_url,
+        addresses.token_url,
+    )
+    assert len((await service.read(f"/api/accounts/{answered['account_id']}/instances"))["items"]) == 2
 
 
 async def test_all_mistakes_are_told_at_once(service: Service) -> None:
@@ -114,11 +129,11 @@ async def test_another_teams_account_is_not_there(service: Service, monkeypatch:
     assert (answer.status, answer.pointers) == (422, ["/account_id"])
 
 
-@pytest.mark.parametrize("unknown", [str(uuid4()), "x", "%00", "account-default", "DEFAULT"])
-async def test_an_unknown_account_is_404(service: Service, unknown: str) -> None:
-    for method, path in (("GET", ""), ("GET", "/instances"), ("POST", "/reconnect"), ("POST", "/disconnect")):
-        answer = await service.send(method, f"/api/accounts/{unknown}{path}")
-        assert (answer.status, answer.json["code"]) == (404, "not_found")
+async def test_an_unknown_account_is_404(service: Service) -> None:
+    for unknown in (str(uuid4()), "x", "%00", "account-default", "DEFAULT"):
+        for method, path in (("GET", ""), ("GET", "/instances"), ("POST", "/reconnect"), ("POST", "/disconnect")):
+            answer = await service.send(method, f"/api/accounts/{unknown}{path}")
+            assert (answer.status, answer.json["code"]) == (404, "not_found")
 
 
 async def test_accounts_are_listed_in_pages_the_default_first(service: Service) -> None:

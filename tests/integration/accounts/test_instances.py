@@ -52,21 +52,18 @@ async def test_what_is_changed_stands_and_the_rest_stays(api: Service) -> None:
     assert (stale.status, stale.json["actual_version"]) == (412, 3)
 
 
-@pytest.mark.parametrize(
-    ("body", "pointers"),
-    [
+async def test_a_change_that_does_not_fit_names_its_fields(api: Service) -> None:
+    await add_instance(api, ONE)
+    wrong: list[tuple[dict[str, Any], list[str]]] = [
         ({}, [""]),
         ({"name": None}, [""]),
         ({"name": "", "max_concurrent": 0, "time_zone": "UTC"}, ["/name", "/max_concurrent", "/time_zone"]),
         ({"final_after_days": -1, "max_executions_per_day": "all"}, ["/final_after_days", "/max_executions_per_day"]),
-        ({"account_id": "default"}, ["/account_id"]),
-    ],
-)
-async def test_a_change_that_does_not_fit_names_its_fields(api: Service, body: Any, pointers: list[str]) -> None:
-    await add_instance(api, ONE)
-    answer = await api.send("PATCH", f"/api/instances/{ONE}", body)
-    assert answer.status == 422
-    assert set(pointers) <= set(answer.pointers)
+        ({"name": "A", "account_id": "default"}, ["/account_id"]),
+    ]
+    for body, pointers in wrong:
+        answer = await api.send("PATCH", f"/api/instances/{ONE}", body)
+        assert (answer.status, answer.pointers) == (422, pointers)
 
 
 async def test_the_builder_goes_by_the_instance_as_it_stands(api: Service) -> None:
@@ -136,11 +133,11 @@ async def test_a_grant_is_given_once_and_taken_back_once(api: Service) -> None:
     assert (await read(api))["granted_to"] == ["other"]
 
 
-@pytest.mark.parametrize("team_id", ["local", "", "a/b", "a\nb", "a\u0000", 7, "x" * 201])
-async def test_what_cannot_be_granted_to_is_refused(api: Service, team_id: object) -> None:
+async def test_what_cannot_be_granted_to_is_refused(api: Service) -> None:
     await add_instance(api, ONE)
-    answer = await api.post(f"/api/instances/{ONE}/grants", {"team_id": team_id})
-    assert (answer.status, answer.pointers) == (422, ["/team_id"])
+    for team_id in ("local", "", "a/b", "a\nb", "a\n", "a\u0000", 7, "x" * 201):
+        answer = await api.post(f"/api/instances/{ONE}/grants", {"team_id": team_id})
+        assert (answer.status, answer.pointers) == (422, ["/team_id"])
 
 
 async def test_instances_are_listed_in_pages_by_their_ids(api: Service) -> None:
@@ -159,11 +156,15 @@ async def test_instances_are_listed_in_pages_by_their_ids(api: Service) -> None:
     assert (await api.get("/api/instances?limit=0")).json["code"] == "bad_request"
 
 
-@pytest.mark.parametrize("unknown", ["nothing", "..", "%00", "a%20b", "%C3%A9", "a%2Fb"])
-async def test_an_unknown_instance_is_404(api: Service, unknown: str) -> None:
-    for method, path, body in (("GET", "", None), ("PATCH", "", {"name": "A"}), ("POST", "/grants", {"team_id": "o"})):
-        answer = await api.send(method, f"/api/instances/{unknown}{path}", body)
-        assert (answer.status, answer.json["code"]) == (404, "not_found")
+async def test_an_unknown_instance_is_404(api: Service) -> None:
+    for unknown in ("nothing", "%00", "a%20b", "%C3%A9", "a%2Fb"):
+        for method, path, body in (
+            ("GET", "", None),
+            ("PATCH", "", {"name": "A"}),
+            ("POST", "/grants", {"team_id": "other"}),
+        ):
+            answer = await api.send(method, f"/api/instances/{unknown}{path}", body)
+            assert (answer.status, answer.json["code"]) == (404, "not_found")
 
 
 async def test_an_instance_of_an_account_that_is_not_there_is_refused(api: Service) -> None:
