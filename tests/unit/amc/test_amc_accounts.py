@@ -103,7 +103,7 @@ def test_an_instance_is_its_last_change_for_those_that_it_lets() -> None:
                       instance.InstanceGrantRevoked("x"))  # fmt: skip
     state = instance_of(events)
     assert state.current == msgspec.structs.replace(ADDED, **msgspec.structs.asdict(changed))
-    assert (state.version, state.team_id, state.granted_to) == (5, "t", {"y"})
+    assert (state.version, state.team_id, state.granted_to) == (5, "t", frozenset({"y"}))
     assert [team for team in ("t", "x", "y", "") if state.lets(team)] == ["t", "y"]
     assert instance_of(events[:3]).lets("x")
     assert not instance_of([]).lets("")
