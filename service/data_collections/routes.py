@@ -108,6 +108,14 @@ class ListCollections(Query, frozen=True, kw_only=True):
     min_position: Position = 0
 
 
+class ReadProgress(Query, frozen=True, kw_only=True):
+    """Which segments to show: those that have days from `from` to `to`, both included."""
+
+    since: date | None = msgspec.field(default=None, name="from")
+    until: date | None = msgspec.field(default=None, name="to")
+    min_position: Position = 0
+
+
 class ReadOne(Query, frozen=True, kw_only=True):
     """A read that may wait for the read models to have applied `min_position`."""
 
@@ -126,12 +134,8 @@ def collection_routes(pool: Pool) -> list[Endpoint]:
     async def list_all(request: Request) -> Response:
         query = read_query(request, ListCollections)
         await wait_position(pool, query.min_position)
-        conditions, values = _filters(query, caller_of(request))
-        rows = await pool.fetch(
-            f"SELECT {COLUMNS}, {HELD} FROM report_data_collections WHERE {' AND '.join(conditions)}"  # noqa: S608
-            f" ORDER BY created_at DESC, collection_id DESC LIMIT {query.limit + 1}",
-            *values,
-        )
+        statement, values = list_statement(query, caller_of(request))
+        rows = await pool.fetch(statement, *values)
         items = [shown(row) for row in rows[: query.limit]]
         last = rows[query.limit - 1] if len(rows) > query.limit else None
         cursor = cursor_of(last["created_at"], last["collection_id"]) if last else None
@@ -142,13 +146,10 @@ def collection_routes(pool: Pool) -> list[Endpoint]:
         return json_response(shown(await find_collection(pool, request, query.min_position)))
 
     async def progress(request: Request) -> Response:
-        query = read_query(request, ReadOne)
+        query = read_query(request, ReadProgress)
         collection = await find_collection(pool, request, query.min_position)
-        segments = await pool.fetch(
-            f"SELECT {SEGMENT_COLUMNS} FROM report_data_weeks"  # noqa: S608
-            " WHERE collection_id = $1 ORDER BY segment_number",
-            collection["collection_id"],
-        )
+        statement, values = segments_statement(collection["collection_id"], query.since, query.until)
+        segments = await pool.fetch(statement, *values)
         finished = sum(collection[f"segments_{state}"] for state in ("completed", "failed", "cancelled", "skipped"))
         total = collection["segments_total"]
         return json_response(
@@ -183,7 +184,7 @@ def collection_routes(pool: Pool) -> list[Endpoint]:
             "/api/data-collections/{collection_id}/progress",
             progress,
             summary="See how far a collection is, segment by segment",
-            query=ReadOne,
+            query=ReadProgress,
             answer=ProgressAnswer,
             refusals=("not_found", "projection_behind"),
         ),
@@ -218,8 +219,11 @@ def shown(row: asyncpg.Record) -> dict[str, Any]:
     return values
 
 
-def _filters(query: ListCollections, caller: Caller) -> tuple[list[str], list[Any]]:
-    """Conditions and their values. The JSONB ones are containment tests, which the GIN indexes answer."""
+def list_statement(query: ListCollections, caller: Caller) -> tuple[str, list[Any]]:
+    """The page of the query, and one row more where there is another page.
+
+    The conditions on JSONB are containment tests, which the GIN indexes answer.
+    """
     conditions, values = ["team_id = $1"], [caller.team_id]
 
     def add(condition: str, *more: Any) -> None:
@@ -235,4 +239,25 @@ def _filters(query: ListCollections, caller: Caller) -> tuple[list[str], list[An
         add("backfill_status = {}", query.status)
     if query.cursor:
         add("(created_at, collection_id) < ({}, {})", *read_cursor(query.cursor))
-    return conditions, values
+    return (
+        f"SELECT {COLUMNS}, {HELD} FROM report_data_collections WHERE {' AND '.join(conditions)}"  # noqa: S608
+        f" ORDER BY created_at DESC, collection_id DESC LIMIT {query.limit + 1}",
+        values,
+    )
+
+
+def segments_statement(collection_id: UUID, since: date | None, until: date | None) -> tuple[str, list[Any]]:
+    """The collection's segments, oldest first; of two days only those that have days between them."""
+    values: list[Any] = [collection_id]
+    conditions = "collection_id = $1"
+    if since is not None:
+        values.append(since)
+        # Segments do not overlap: none before the last that begins by that day can reach it.
+        conditions += (
+            " AND week_end >= $2 AND week_start >= coalesce((SELECT max(s.week_start) FROM report_data_weeks s"
+            " WHERE s.collection_id = $1 AND s.week_start <= $2), $2)"
+        )
+    if until is not None:
+        values.append(until)
+        conditions += f" AND week_start <= ${len(values)}"
+    return f"SELECT {SEGMENT_COLUMNS} FROM report_data_weeks WHERE {conditions} ORDER BY week_start", values  # noqa: S608

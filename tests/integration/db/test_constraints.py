@@ -198,6 +198,30 @@ ROWS: dict[str, dict[str, Any]] = {
         "created_at": "2025-01-01",
         "expires_at": "2025-01-02",
     },
+    "activity_blocks": {"facet": "team", "value": "team-1", "block": 0, "bits": "0" * 256},
+    "report_steps": {
+        "report_id": NIL,
+        "team_id": "team-1",
+        "created_at": "2025-01-01",
+        "parameters_at": "2025-01-01",
+        "schedule_at": "2025-01-01",
+        "review_at": "2025-01-01",
+        "submit_at": "2025-01-01",
+        "parameters_posts": 2,
+        "schedule_posts": 1,
+        "review_posts": 1,
+        "submit_posts": 1,
+        "stream_version": 6,
+    },
+    "request_errors": {
+        "team_id": "team-1",
+        "day": "2025-01-01",
+        "user_id": NIL,
+        "route": "GET /x",
+        "code": "invalid",
+        "count": 1,
+    },
+    "request_rates": {"user_id": NIL, "policy": "reads/10", "slice": 1, "counts": [0] * 11, "taken_at": "2025-01-01"},
 }
 
 # What makes a second row of the table a valid one.
@@ -222,6 +246,10 @@ ANOTHER: dict[str, dict[str, Any]] = {
     "segment_leases": {"segment_id": ONE},
     "users": {"user_id": TWO, "subject": "another"},
     "sign_in_sessions": {"token_hash": "\\x" + 32 * "01"},
+    "activity_blocks": {"block": 1},
+    "report_steps": {"report_id": ONE},
+    "request_errors": {"code": "stale"},
+    "request_rates": {"policy": "writes/10"},
 }
 
 # Table, constraint, and what the second row has instead.
@@ -346,6 +374,15 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("sign_in_sessions", "sign_in_sessions_pkey", {"token_hash": "\\x" + 32 * "00"}),
     ("sign_in_sessions", "sign_in_sessions_user_id_fkey", {"user_id": TWO}),
     ("sign_in_sessions", "sign_in_sessions_token_hash_check", {"token_hash": "\\x00"}),
+    ("activity_blocks", "activity_blocks_pkey", {"block": 0}),
+    ("activity_blocks", "activity_blocks_facet_check", {"facet": "person"}),
+    ("activity_blocks", "activity_blocks_block_check", {"block": -1}),
+    ("report_steps", "report_steps_pkey", {"report_id": NIL}),
+    ("report_steps", "report_steps_posts_check", {"review_posts": 0}),
+    ("request_errors", "request_errors_pkey", {"code": "invalid"}),
+    ("request_errors", "request_errors_count_check", {"count": 0}),
+    ("request_rates", "request_rates_pkey", {"policy": "reads/10"}),
+    ("request_rates", "request_rates_counts_check", {"counts": [0] * 10}),
 ]
 
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime, timedelta
+from hashlib import md5
 from typing import Any
+from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 
 from events.envelope import new_id
 from events.reader import COLUMNS
+from service.audit.summary import REPORTS
+from service.auth.caller import LOCAL
+from service.data_collections.routes import ListCollections, list_statement, segments_statement
+from service.http import cursor_of
 from service.schedules.scheduler import CALLED_FOR as _CALLED_FOR
 from tests.postgres import Database, Server
 
@@ -25,8 +33,10 @@ SELECT 'amc' || n, 'team-' || n % 20, 'Instance', 'E', 'M', 'UTC', 10, 425, 1, n
 INSERT INTO report_data_collections
 SELECT md5('c' || n)::uuid, 'team-' || n % 20, md5('u' || n % 50)::uuid, NULL, 'w1', 'amc' || n % 20, 'History',
        'bulk',
-       json_build_object('type', 'relative', 'unit', 'weeks', 'value', n % 400)::jsonb,
-       json_build_object('type', 'weekly', 'week_start', 1, 'parallel_limit', n % 400 + 1)::jsonb, 'UTC',
+       json_build_object('type', CASE WHEN n % 100 = 7 THEN 'custom' ELSE 'relative' END, 'unit', 'weeks',
+                         'value', n % 400)::jsonb,
+       json_build_object('type', CASE WHEN n % 100 = 8 THEN 'monthly' ELSE 'weekly' END, 'week_start', 1,
+                         'parallel_limit', n % 400 + 1)::jsonb, 'UTC',
        '2025-01-06', '2023-01-02', '2025-01-05', 10, true, 5,
        CASE WHEN n < 5 THEN 'in_progress' ELSE 'completed' END::backfill_status_enum, {SEGMENTS_EACH},
        0, 0, CASE WHEN n < 5 THEN 50 ELSE {SEGMENTS_EACH} END, 0, 0, 0, 0, 1, now() - n * interval '1 hour', now(),
@@ -66,6 +76,10 @@ SELECT 'w' || n, 'team-' || n % 500, NULL, 'Reach', 'SELECT 1', '[]', 1, now(), 
 INSERT INTO instance_grants
 SELECT 'amc' || n || '/team-' || k, 'amc' || n, 'team-' || k, now(), CASE WHEN n % 2 = 0 THEN now() END
   FROM generate_series(1, 500) n, generate_series(1, 10) k;
+INSERT INTO report_steps
+SELECT md5('r' || n)::uuid, 'team-' || n % 20, NULL, now() - n * interval '1 hour',
+       NULL, NULL, NULL, NULL, 0, 0, 0, 0, 1
+  FROM generate_series(1, 20000) n;
 INSERT INTO segment_leases
 SELECT md5('l' || n)::uuid, md5('c' || n)::uuid, 'team-1', NULL, 'w1', 'amc1', 'bulk', 1, 'poll', 1, true,
        now() + n * interval '1 second' FROM generate_series(1, 3000) n;
@@ -76,6 +90,8 @@ INSERT INTO sign_in_sessions
 SELECT decode(md5('s' || n) || md5('t' || n), 'hex'), md5('u' || n)::uuid, '{{red}}', '{{admin}}', now(),
        now() + n * interval '1 minute' FROM generate_series(1, 5000) n;
 """
+TODAY = datetime.now(UTC).date()
+CALLER = msgspec.structs.replace(LOCAL, team_id="team-7")
 FREE_SLOTS = 4 * 9  # instance amc1 is full, and one slot of each is not for bulk work
 
 COLLECTION, USER, STREAM = "md5('c7')::uuid", "md5('u7')::uuid", "'report-7'"
@@ -197,6 +213,11 @@ QUERIES: list[tuple[str, str]] = [
     ),
     ("report_builder_audit_id_key", "SELECT position FROM report_builder_audit WHERE id = md5('e7')::uuid"),
     (
+        "report_steps_team_idx",
+        "SELECT count(submit_at) FROM report_steps WHERE team_id = 'team-7'"
+        " AND created_at >= now() - interval '30 days'",
+    ),
+    (
         "idempotency_keys_created_at_idx",
         "SELECT key FROM idempotency_keys WHERE created_at < now() - interval '13 days'",
     ),
@@ -239,6 +260,54 @@ async def test_a_hot_query_uses_its_index(service: asyncpg.Connection[Any], inde
     plan = list(nodes(explained["Plan"]))
     assert index in {node.get("Index Name") for node in plan}, explained
     assert not [node for node in plan if node["Node Type"] == "Seq Scan"]
+
+
+ROUTES: list[tuple[str, str, tuple[str, list[Any]]]] = [
+    (
+        "report_data_collections_lookback_config_idx",
+        "collections by lookback",
+        list_statement(ListCollections(lookback_type="custom"), CALLER),
+    ),
+    (
+        "report_data_collections_segmentation_config_idx",
+        "collections by segmentation",
+        list_statement(ListCollections(segmentation="monthly"), msgspec.structs.replace(CALLER, team_id="team-8")),
+    ),
+    (
+        "report_data_collections_status_idx",
+        "collections by status",
+        list_statement(ListCollections(status="completed"), CALLER),
+    ),
+    (
+        "report_data_collections_status_idx",
+        "collections from a cursor on",
+        list_statement(ListCollections(cursor=cursor_of(datetime(2026, 1, 1, tzinfo=UTC), UUID(int=7))), CALLER),
+    ),
+    (
+        "report_data_weeks_date_range_idx",
+        "segments in a range of dates",
+        segments_statement(UUID(md5(b"c7").hexdigest()), date(2024, 1, 1), date(2024, 1, 31)),
+    ),
+    (
+        "report_steps_team_idx",
+        "figures of the builder",
+        (REPORTS.format(team="team_id = $1"), ["team-7", TODAY - timedelta(days=30), TODAY]),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("index", "statement"), [(index, statement) for index, _, statement in ROUTES], ids=[name for _, name, _ in ROUTES]
+)
+async def test_a_route_uses_its_index(
+    service: asyncpg.Connection[Any], index: str, statement: tuple[str, list[Any]]
+) -> None:
+    sql, values = statement
+    (explained,) = json.loads(await service.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *values))
+    plan = list(nodes(explained["Plan"]))
+    assert index in {node.get("Index Name") for node in plan}, explained
+    assert not [node for node in plan if node["Node Type"] == "Seq Scan"]
+    assert max(node["Actual Rows"] * node["Actual Loops"] for node in plan) <= 1000
 
 
 async def test_every_index_has_its_query_here(service: asyncpg.Connection[Any]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -125,3 +126,29 @@ async def test_slow_readers_do_not_hold_up_others(api: Service, monkeypatch: pyt
         waiting = [asyncio.create_task(api.get(f"/api/workflows?min_position={position}")) for _ in range(50)]
         assert (await asyncio.wait_for(api.get("/api/workflows"), 2.5)).status == 200
         assert {(await task).status for task in waiting} == {503}
+
+
+async def test_progress_shows_the_segments_that_touch_a_range_of_days(api: Service) -> None:
+    monday = datetime.now(UTC).date()
+    monday -= timedelta(days=49 + monday.weekday())
+
+    def day(number: int) -> str:
+        return (monday + timedelta(days=number)).isoformat()
+
+    history = {"type": "custom", "startDate": day(2), "endDate": day(36)}
+    config = {"segmentation_config": {"type": "weekly"}, "lookback_config": history}
+    submitted = await api.submitted({"schedule_type": "backfill", "backfill_config": config})
+    path = f"/api/data-collections/{submitted['collection_id']}/progress"
+    await api.read(f"{path}?min_position={submitted['position']}")
+
+    async def starts(query: str) -> list[str]:
+        return [segment["week_start"] for segment in (await api.read(f"{path}?{query}"))["segments"]]
+
+    weeks = [day(number) for number in (2, 7, 14, 21, 28, 35)]
+    assert await starts("") == weeks
+    assert await starts(f"from={day(13)}&to={day(14)}") == weeks[1:3]
+    assert await starts(f"from={day(15)}&to={day(16)}") == weeks[2:3]
+    assert await starts(f"from={day(34)}") == weeks[4:]
+    assert await starts(f"to={day(6)}") == weeks[:1]
+    assert await starts(f"from={day(-500)}&to={day(500)}") == weeks
+    assert await starts(f"from={day(37)}") == await starts(f"to={day(1)}") == []
