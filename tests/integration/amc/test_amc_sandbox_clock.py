@@ -51,7 +51,9 @@ async def test_shifted_and_generated_tables_follow_its_day(
         assert await rows_of_yesterday(bench, made, day, tmp_path) == first
 
 
-def test_generated_tables_that_moved_are_those_made_for_the_day() -> None:
+def test_generated_tables_that_moved_are_those_made_for_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generated_tables, "DAYS", 20)
+
     def content(*days: date) -> object:
         connection = duckdb.connect()
         connection.execute("CREATE SCHEMA source")
@@ -67,7 +69,7 @@ def test_generated_tables_that_moved_are_those_made_for_the_day() -> None:
 
     day = date(2026, 1, 10)
     wanted = content(day)
-    for begun in (day - DAY, day - 100 * DAY, day - 900 * DAY, day + DAY, day + 500 * DAY):
+    for begun in (day - DAY, day - 10 * DAY, day - 90 * DAY, day + DAY, day + 50 * DAY):
         assert content(begun, day) == wanted, begun
 
 

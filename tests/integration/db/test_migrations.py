@@ -363,12 +363,12 @@ async def test_a_migration_goes_to_the_schema_public_whatever_the_search_path_is
     ("name", "text", "sentence"),
     [
         (
-            "0011_more.sql",
+            "0012_more.sql",
             "-- migrate:up\nSELECT 1;\n",
-            "0011_more.sql needs a `-- migrate:up` and a `-- migrate:down`",
+            "0012_more.sql needs a `-- migrate:up` and a `-- migrate:down`",
         ),
-        ("0011_more.sql", "SELECT 1;\n-- migrate:down\nSELECT 1;\n", "0011_more.sql needs a `-- migrate:up`"),
-        ("0011_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n\n", "0011_more.sql needs a"),
+        ("0012_more.sql", "SELECT 1;\n-- migrate:down\nSELECT 1;\n", "0012_more.sql needs a `-- migrate:up`"),
+        ("0012_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n\n", "0012_more.sql needs a"),
         ("0099_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 1;\n", "are not numbered 1, 2, 3"),
     ],
     ids=["no down", "no up", "empty down", "gap"],

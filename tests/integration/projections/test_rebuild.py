@@ -11,13 +11,14 @@ import asyncpg
 import msgspec
 import pytest
 
+from db.migrations import migrate_up
 from db.pool import Pool, open_pool
 from events.envelope import new_id
 from events.reader import read_after, read_head
 from events.types.log import ProjectionRebuilt
 from events.types.workflow import WorkflowArchived, WorkflowChanged, WorkflowUnarchived
 from projections.rebuild import Difference, rebuild
-from projections.runner import project_batch, read_checkpoint
+from projections.runner import TABLES, project_batch, read_checkpoint
 from tests.postgres import Database
 from tests.recording import (
     Move,
@@ -335,3 +336,17 @@ async def test_a_rebuild_gives_changed_and_archived_workflows_as_they_were(
     _, difference = await rebuild(database.service_url)
     assert difference == Difference()
     assert await table_rows(pool) == before
+
+
+async def test_the_migration_that_reads_again_covers_every_read_model(
+    database: Database, pool: Pool, segment_ids: list[UUID], admin: asyncpg.Connection[Any]
+) -> None:
+    before = await table_rows(pool)
+    head = await read_checkpoint(pool)
+    await admin.execute("DELETE FROM schema_migrations WHERE name = 'read_again'")
+    await migrate_up(database.admin_url, service_url=database.service_url)
+    assert await read_checkpoint(pool) == 0
+    for table in TABLES:
+        assert await pool.fetchval(f"SELECT count(*) FROM {table.name}") == 0, table.name
+    await project(pool)
+    assert (await read_checkpoint(pool), await table_rows(pool)) == (head, before)
