@@ -42,7 +42,8 @@ def limit_problems(
     lookback_at: str = "/lookback_config",
 ) -> list[Problem]:
     """Every limit that the schedule breaks from `after` on: no run left, what this release cannot do, two runs too
-    close to each other, a run whose window AMC could not fill. `schedule_at` and `lookback_at` are the pointers of the two objects."""
+    close to each other, a run whose window AMC could not fill. `schedule_at` and `lookback_at` are the pointers of
+    the two objects."""
     spec = ScheduleSpec.of(schedule, report_zone)
     if next_occurrence(spec, after, runs_done) is None:
         field = "/maxRuns" if schedule.max_runs is not None and runs_done >= schedule.max_runs else "/endDate"
