@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
@@ -15,12 +15,10 @@ import aiohttp
 import msgspec
 import pytest
 import pytest_asyncio
-from starlette.requests import Request
 
 from service.amc.sandbox.options import SandboxOptions, TableFile
 from service.amc.sandbox.server import RunningSandbox, running_sandbox
-from service.auth.caller import Caller
-from service.auth.door import Door, own_key_file
+from service.auth.door import own_key_file
 from service.auth.own_key import OwnKey, own_claims
 from service.bootstrap import ROLES, Program, Role, running
 from service.settings import Settings
@@ -66,12 +64,15 @@ class Client:
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self.http = http
+        self.authorization: str | None = None
 
     async def send(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """`body` as it is where it is bytes, else as JSON; header names with `_` for `-`."""
         data = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         sent.setdefault("Content-Type", "application/json")
+        if self.authorization:
+            sent.setdefault("Authorization", self.authorization)
         async with self.http.request(method, path, data=data, headers=sent) as response:
             return Answer(response.status, response.headers, await response.read())
 
@@ -150,6 +151,10 @@ class Service(Client):
         self.program = program
         self.settings = settings
 
+    def act_as(self, team: str, scopes: Sequence[str] = ("admin",)) -> None:
+        """From here on requests are those of a person of the team."""
+        self.authorization = self.token(team=team, scopes=scopes)
+
     def token(self, *, team: str, scopes: Sequence[str] = ("admin",)) -> str:
         """`Authorization` of a person of the team, as `report-builder token` makes one."""
         now = int(time.time())
@@ -163,20 +168,6 @@ class Service(Client):
             expires_at=now + 3600,
         )
         return f"Bearer {OwnKey(own_key_file(self.settings.data_dir)).sign(claims)}"
-
-
-@pytest.fixture
-def become(monkeypatch: pytest.MonkeyPatch) -> Callable[[Caller], None]:
-    """Makes the next requests another caller's, whoever the door would have found."""
-
-    def become(caller: Caller) -> None:
-        async def admit(door: Door, request: Request) -> Caller:
-            request.state.caller = caller
-            return caller
-
-        monkeypatch.setattr(Door, "admit", admit)
-
-    return become
 
 
 class Numbers(msgspec.Struct, frozen=True):

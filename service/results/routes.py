@@ -21,6 +21,10 @@ from service.results.read import MEDIA_TYPES, Format, SegmentResult, write_table
 from service.results.store import ResultStore
 
 CHUNK = 256 * 1024
+TABLE_HEADERS = {
+    "Content-Disposition": "The name of the file.",
+    "Report-Segments": "How many of the segments are in it: `completed=C, total=T`.",
+}
 
 
 class ReadResults(Query, frozen=True, kw_only=True):
@@ -75,10 +79,7 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
             summary="Download the results of all completed segments as one table",
             query=ReadResults,
             answer=tuple(MEDIA_TYPES.values()),
-            answer_headers={
-                "Content-Disposition": "The name of the file.",
-                "Report-Segments": "How many of the segments are in it: `completed=C, total=T`.",
-            },
+            answer_headers=TABLE_HEADERS,
             refusals=("not_found", "projection_behind", "result_missing"),
         ),
         Endpoint(
@@ -88,6 +89,7 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
             summary="Download a report's results over its backfill and its runs as one table",
             query=ReadResults,
             answer=tuple(MEDIA_TYPES.values()),
+            answer_headers=TABLE_HEADERS,
             refusals=("not_found", "projection_behind", "result_missing"),
         ),
     ]

@@ -24,7 +24,7 @@ from service.endpoints import Endpoint, path_id, read_query
 from service.http import cursor_of, etag, json_response, read_cursor, refuse_stale, wait_position
 from service.problems import Refused
 from service.results.read import MEDIA_TYPES
-from service.results.routes import collection_table
+from service.results.routes import TABLE_HEADERS, collection_table
 from service.results.store import ResultStore
 from service.schedules import decide
 from service.schedules.check import refuse_unfit
@@ -242,29 +242,32 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
 
     one = "/api/schedules/{schedule_id}"
     refusals = ("not_found", "stale", "schedule_state", "version_conflict", "projection_behind")
+    counted = ("too_many_schedules", "duplicate_schedule")
     reads = ("not_found", "projection_behind")
     return [
         Endpoint("GET", "/api/schedules", list_all, summary="List the team's schedules", query=ListSchedules,
                  answer=SchedulePage, refusals=("projection_behind",)),
         Endpoint("POST", "/api/schedules", create, summary="Set a schedule to work", body=CreateSchedule,
-                 answer=ScheduleSetUp, status=201, scope="schedules:write"),
+                 answer=ScheduleSetUp, status=201, scope="schedules:write", refusals=counted),
         Endpoint("GET", one, read, summary="Read a schedule and what it does next", query=ReadSchedule,
                  answer=ScheduleAnswer, refusals=reads),
         Endpoint("PATCH", one, change, summary="Change a schedule from its next run on", body=ChangeSchedule,
-                 answer=ScheduleChanged, scope="schedules:write", refusals=refusals),
+                 answer=ScheduleChanged, scope="schedules:write", refusals=(*counted, *refusals)),
         Endpoint("GET", one + "/runs", runs, summary="List what became of a schedule's runs", query=ListRuns,
                  answer=RunPage, refusals=reads),
         Endpoint("POST", one + "/pause", command(decide.pause), summary="Pause a schedule", body=WithReason,
                  answer=ScheduleMoved, scope="schedules:write", refusals=refusals),
         Endpoint("POST", one + "/resume", command(decide.resume), summary="Let a paused schedule go on",
-                 body=WithReason, answer=ScheduleMoved, scope="schedules:write", refusals=refusals),
+                 body=WithReason, answer=ScheduleMoved, scope="schedules:write", refusals=(*counted, *refusals)),
         Endpoint("POST", one + "/run-now", run_now, summary="Start a run at once", body=RunNow, answer=RunStartedNow,
                  status=202, scope="schedules:write", refusals=("out_of_reach", *refusals)),
         Endpoint("POST", one + "/end", command(lambda schedule, reason: decide.end(schedule, clock.now(), reason)),
                  summary="End a schedule for good", body=WithReason, answer=ScheduleMoved, scope="schedules:write",
                  refusals=refusals),
         Endpoint("GET", one + "/results/latest", latest, summary="Download the newest complete run as one table",
-                 query=ReadLatest, answer=tuple(MEDIA_TYPES.values()), refusals=(*reads, "result_missing")),
+                 query=ReadLatest, answer=tuple(MEDIA_TYPES.values()),
+                 answer_headers=TABLE_HEADERS | {"Report-Run": "Which run it is: `run_id=R, nominal=T`."},
+                 refusals=(*reads, "result_missing")),
     ]  # fmt: skip
 
 

@@ -358,3 +358,13 @@ async def test_a_session_that_is_over_is_taken_out_of_the_browser(shared_api: Se
 async def test_without_an_issuer_there_is_nowhere_to_sign_in(shared_api: Service) -> None:
     assert (await shared_api.get("/auth/sign-in")).status == 404
     refused(await shared_api.get("/auth/callback?state=x&code=y"))
+
+
+async def test_a_site_that_may_call_may_still_not_use_its_readers_session(start: Start) -> None:
+    tools = "http://localhost:5173"
+    async with start(cors_origins=(tools,)) as service, browsing(service) as browser:
+        assert (await browser.write(Origin=tools)).status == 201, "without a session it is the local person's page"
+        token = (await browser.open(str(service.program.sign_in_url))).json["csrf_token"]
+        answer = await browser.write(csrf=token, Origin=tools)
+        assert (answer.status, answer.json["code"]) == (403, "cross_origin")
+        assert (await browser.write(csrf=token)).status == 201

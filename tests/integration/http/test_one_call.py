@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -179,3 +180,37 @@ async def test_one_call_routes_refuse_what_they_do_not_know(api: Service, path: 
     answer = await api.post(path, body)
     assert answer.status == 422
     assert "/nmae" in answer.pointers
+
+
+async def test_a_backfill_with_a_schedule_links_both_and_their_results_are_one_table(
+    service: Service, numbers: Numbers
+) -> None:
+    schedule = {
+        "schedule_type": "backfill_with_schedule",
+        "schedule_config": DAILY,
+        "backfill_config": {**backfill(numbers.window(5))["backfill_config"], "hold_schedule": True},
+    }
+    body = await whole(service, schedule, window={"type": "relative", "value": 2, "unit": "days"})
+    review = await service.done("/api/report-builder/review", body)
+    submitted = await service.done("/api/report-builder/submit", {**body, "digest": review["digest"]})
+    assert submitted["next_run_at"] is None  # held
+    await service.finished(submitted)
+    path = f"/api/schedules/{submitted['schedule_id']}"
+    async with asyncio.timeout(20):
+        while (linked := await service.read(path))["held"]:
+            await asyncio.sleep(0.05)
+    assert (linked["backfill_collection_id"], linked["backfill_status"]) == (submitted["collection_id"], "completed")
+    assert linked["next_run_at"] is not None
+
+    started = await service.done(f"{path}/run-now")
+    run = await service.finished(started)
+    assert run["report_id"] == submitted["report_id"]
+    answer = await service.get(f"/api/reports/{submitted['report_id']}/results?format=json")
+    starts = [row["segment_start"] for row in answer.json]
+    assert (len(starts), starts[:5], set(starts[5:])) == (
+        7,
+        [str(numbers.first + timedelta(days=day)) for day in range(5)],
+        {run["window_start"]},
+    )
+    again = await service.post("/api/report-builder/submit", {**body, "digest": review["digest"]})
+    assert (again.status, again.json["code"]) == (409, "duplicate_schedule")

@@ -6,20 +6,15 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 import aiohttp
 import msgspec
 import pytest
 
 from db.pool import Pool
-from service.auth.caller import LOCAL
 from tests.deployment import Deployment, free_port
 from tests.postgres import Database
 from tests.service import Service, serving, settings_for
-
-OTHER = msgspec.structs.replace(LOCAL, user_id=UUID("00000000-0000-7000-8000-000000000002"))
 
 
 @pytest.fixture
@@ -58,10 +53,10 @@ async def test_health_is_never_limited(limited: Service) -> None:
         assert "RateLimit" not in answer.headers
 
 
-async def test_one_person_does_not_use_up_what_another_has(limited: Service, become: Any) -> None:
+async def test_one_person_does_not_use_up_what_another_has(limited: Service) -> None:
     while (await limited.get("/api/workflows")).status == 200:
         pass
-    become(OTHER)
+    limited.act_as("local")
     assert (await limited.get("/api/workflows")).headers["RateLimit"].startswith('"reads";r=4;')
 
 

@@ -14,6 +14,7 @@ from openapi_spec_validator import validate
 
 from events.validation import Body
 from service.app import create_app
+from service.auth.edge import SHOWN_HEADERS
 from service.contract.openapi import openapi
 from service.contract.routes import contract_routes
 from service.endpoints import Answer, Endpoint, Header, Query
@@ -129,6 +130,19 @@ def test_headers_other_answers_and_other_media_types_are_in_it() -> None:
     assert set(read["responses"]["503"]["content"]) == {"application/json", "application/problem+json"}
     raw = operation("GET", "/api/things", answer=("text/csv; charset=utf-8",))
     assert raw["responses"]["200"]["content"] == {"text/csv": {"schema": {"type": "string"}}}
+
+
+@pytest.mark.parametrize("command", ["", "/{schedule_id}/resume"])
+def test_what_counts_in_the_team_says_that_there_are_limits(command: str) -> None:
+    responses = OPERATIONS[f"/api/schedules{command}", "post"]["responses"]
+    assert {"too_many_schedules", "duplicate_schedule"} <= set(codes(responses["409"]["$ref"], DOCUMENT))
+
+
+@pytest.mark.parametrize("path", [path for path, _ in OPERATIONS if "/results" in path])
+def test_every_table_of_results_says_how_much_is_in_it_and_other_sites_may_read_it(path: str) -> None:
+    headers = set(OPERATIONS[path, "get"]["responses"]["200"]["headers"])
+    assert "Report-Segments" in headers
+    assert headers <= set(SHOWN_HEADERS)
 
 
 def test_a_refusal_that_the_catalogue_lacks_stops_the_start() -> None:

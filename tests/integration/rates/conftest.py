@@ -1,3 +1,0 @@
-"""Callers of the service."""
-
-from tests.service import become as become
