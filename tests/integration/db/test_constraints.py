@@ -189,15 +189,6 @@ ROWS: dict[str, dict[str, Any]] = {
         "holds_slot": True,
         "lease_until": "2025-01-01",
     },
-    "users": {},
-    "sign_in_sessions": {
-        "token_hash": "\\x" + 32 * "00",
-        "user_id": LOCAL_PERSON,
-        "teams": ["team-1"],
-        "scopes": ["admin"],
-        "created_at": "2025-01-01",
-        "expires_at": "2025-01-02",
-    },
     "activity_blocks": {"facet": "team", "value": "team-1", "block": 0, "bits": "0" * 256},
     "report_steps": {
         "report_id": NIL,
@@ -222,6 +213,15 @@ ROWS: dict[str, dict[str, Any]] = {
         "count": 1,
     },
     "request_rates": {"user_id": NIL, "policy": "reads/10", "slice": 1, "counts": [0] * 11, "taken_at": "2025-01-01"},
+    "users": {},
+    "sign_in_sessions": {
+        "token_hash": "\\x" + 32 * "00",
+        "user_id": LOCAL_PERSON,
+        "teams": ["team-1"],
+        "scopes": ["admin"],
+        "created_at": "2025-01-01",
+        "expires_at": "2025-01-02",
+    },
 }
 
 # What makes a second row of the table a valid one.
@@ -244,12 +244,12 @@ ANOTHER: dict[str, dict[str, Any]] = {
     "schedule_runs": {"run_id": ONE},
     "settable_clock": {},
     "segment_leases": {"segment_id": ONE},
-    "users": {"user_id": TWO, "subject": "another"},
-    "sign_in_sessions": {"token_hash": "\\x" + 32 * "01"},
     "activity_blocks": {"block": 1},
     "report_steps": {"report_id": ONE},
     "request_errors": {"code": "stale"},
     "request_rates": {"policy": "writes/10"},
+    "users": {"user_id": TWO, "subject": "another"},
+    "sign_in_sessions": {"token_hash": "\\x" + 32 * "01"},
 }
 
 # Table, constraint, and what the second row has instead.
@@ -369,11 +369,6 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("segment_leases", "segment_leases_lane_check", {"lane": "fast"}),
     ("segment_leases", "segment_leases_step_check", {"step": "wait"}),
     ("segment_leases", "segment_leases_fence_check", {"fence": 0}),
-    ("users", "users_pkey", {"user_id": LOCAL_PERSON}),
-    ("users", "users_issuer_subject_key", {"subject": "local"}),
-    ("sign_in_sessions", "sign_in_sessions_pkey", {"token_hash": "\\x" + 32 * "00"}),
-    ("sign_in_sessions", "sign_in_sessions_user_id_fkey", {"user_id": TWO}),
-    ("sign_in_sessions", "sign_in_sessions_token_hash_check", {"token_hash": "\\x00"}),
     ("activity_blocks", "activity_blocks_pkey", {"block": 0}),
     ("activity_blocks", "activity_blocks_facet_check", {"facet": "person"}),
     ("activity_blocks", "activity_blocks_block_check", {"block": -1}),
@@ -383,6 +378,11 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("request_errors", "request_errors_count_check", {"count": 0}),
     ("request_rates", "request_rates_pkey", {"policy": "reads/10"}),
     ("request_rates", "request_rates_counts_check", {"counts": [0] * 10}),
+    ("users", "users_pkey", {"user_id": LOCAL_PERSON}),
+    ("users", "users_issuer_subject_key", {"subject": "local"}),
+    ("sign_in_sessions", "sign_in_sessions_pkey", {"token_hash": "\\x" + 32 * "00"}),
+    ("sign_in_sessions", "sign_in_sessions_user_id_fkey", {"user_id": TWO}),
+    ("sign_in_sessions", "sign_in_sessions_token_hash_check", {"token_hash": "\\x00"}),
 ]
 
 
