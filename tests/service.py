@@ -64,12 +64,15 @@ class Client:
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self.http = http
+        self.authorization: str | None = None
 
     async def send(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """`body` as it is where it is bytes, else as JSON; header names with `_` for `-`."""
         data = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         sent.setdefault("Content-Type", "application/json")
+        if self.authorization:
+            sent.setdefault("Authorization", self.authorization)
         async with self.http.request(method, path, data=data, headers=sent) as response:
             return Answer(response.status, response.headers, await response.read())
 
@@ -147,6 +150,10 @@ class Service(Client):
         super().__init__(http)
         self.program = program
         self.settings = settings
+
+    def act_as(self, team: str, scopes: Sequence[str] = ("admin",)) -> None:
+        """From here on requests are those of a person of the team."""
+        self.authorization = self.token(team=team, scopes=scopes)
 
     def token(self, *, team: str, scopes: Sequence[str] = ("admin",)) -> str:
         """`Authorization` of a person of the team, as `report-builder token` makes one."""

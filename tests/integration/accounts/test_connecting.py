@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import pytest
 
 from service.amc.accounts import REGIONS, Addresses
 from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, running_sandbox
-from service.auth.caller import SCOPES, Caller
+from service.auth.caller import SCOPES
 from tests.accounts import LOGIN, TOKEN, add_instance, connected, revoke, types_of
 from tests.postgres import Database
 from tests.service import Service, serving, settings_for
 
 SECRETS = (LOGIN["client_secret"], LOGIN["refresh_token"])
-
-
-def as_team(monkeypatch: pytest.MonkeyPatch, team_id: str, scopes: Any = SCOPES) -> None:
-    """Every request from here on comes from an administrator of that team."""
-    caller = Caller(team_id, UUID("00000000-0000-7000-8000-00000000000a"), frozenset(scopes))
-    monkeypatch.setattr("service.auth.caller.LOCAL", caller)
 
 
 async def test_an_account_that_amazon_accepts_is_connected_and_shown_without_its_secrets(service: Service) -> None:
@@ -104,7 +97,7 @@ async def test_the_same_key_connects_once(service: Service) -> None:
 
 async def test_only_administrators_see_and_connect_accounts(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     account_id = await connected(service)
-    as_team(monkeypatch, "local", SCOPES - {"admin"})
+    service.act_as("local", tuple(SCOPES - {"admin"}))
     for method, path in (
         ("GET", "/api/accounts"), ("POST", "/api/accounts"), ("GET", f"/api/accounts/{account_id}"),
         ("GET", f"/api/accounts/{account_id}/instances"), ("POST", f"/api/accounts/{account_id}/reconnect"),
@@ -116,7 +109,7 @@ async def test_only_administrators_see_and_connect_accounts(service: Service, mo
 
 async def test_another_teams_account_is_not_there(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     account_id = await connected(service)
-    as_team(monkeypatch, "other")
+    service.act_as("other")
     for method, path in (
         ("GET", f"/api/accounts/{account_id}"),
         ("GET", f"/api/accounts/{account_id}/instances"),
@@ -172,7 +165,7 @@ async def test_amazons_instances_are_listed_with_what_is_added_already(
             "instance_id": "amc000", "name": "Sandbox 1", "kind": "STANDARD", "advertiser_id": "ENTITYSANDBOX1",
             "marketplace_id": "ATVPDKIKX0DER", "added": False, "usable": False,
         }  # fmt: skip
-        as_team(monkeypatch, "other")
+        service.act_as("other")
         items = (await service.read("/api/accounts/default/instances"))["items"]
         assert [item["instance_id"] for item in items if item["usable"]] == ["amc002"]
         assert added["version"] == 1

@@ -19,7 +19,7 @@ OTHER = "amcsandbox2"
 
 async def submit(service: Service, instance_id: str, numbers: Numbers, days: int = DAYS) -> str:
     """A daily backfill on the instance; answers the collection."""
-    history = {"lookback_config": numbers.window(days), "segmentation_config": {"type": "daily"}}
+    history = {"lookback_config": numbers.window(days), "segmentation_config": {"type": "daily", "reprocess": "all"}}
     schedule = {"schedule_type": "backfill", "backfill_config": history}
     path, review = await service.reviewed(schedule, instance_id=instance_id)
     submitted = await service.done(f"{path}/submit", {"digest": review["digest"]})

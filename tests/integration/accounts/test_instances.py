@@ -8,7 +8,6 @@ import pytest
 
 from service.amc.instances import load_instance
 from tests.accounts import add_instance
-from tests.integration.accounts.test_connecting import as_team
 from tests.service import INSTANCE, ONCE, WEEK, Service
 
 ONE = "amcsandbox1"
@@ -88,7 +87,7 @@ async def test_a_team_sees_and_uses_what_it_was_granted_and_no_longer_than_that(
     assert (granted["team_id"], granted["version"]) == ("brand team", 2)
     assert (await read(api))["granted_to"] == ["brand team"]
 
-    as_team(monkeypatch, "brand team")
+    api.act_as("brand team")
     assert [each["instance_id"] for each in (await api.read("/api/instances"))["items"]] == [ONE]
     instance = await read(api)
     assert (instance["team_id"], instance["granted_to"]) == ("local", [])
@@ -110,11 +109,11 @@ async def test_a_team_sees_and_uses_what_it_was_granted_and_no_longer_than_that(
         answer = await api.send(method, f"/api/instances/amcsandbox2{at}", body)
         assert (answer.status, answer.json["code"]) == (404, "not_found")
 
-    as_team(monkeypatch, "local")
+    api.act_as("local")
     answer = await api.send("DELETE", f"/api/instances/{ONE}/grants/brand%20team")
     assert (answer.status, answer.json["version"]) == (200, 3)
     assert (await read(api))["granted_to"] == []
-    as_team(monkeypatch, "brand team")
+    api.act_as("brand team")
     assert (await api.read("/api/instances"))["items"] == []
     answer = await api.post(f"{path}/schedule", ONCE)
     assert (answer.status, answer.pointers) == (422, ["/instance_id"])

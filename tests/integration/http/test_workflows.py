@@ -120,16 +120,13 @@ async def test_what_is_not_there_is_404(api: Service, workflow: Workflow, path: 
     assert "version 2" in answer.json["detail"]
 
 
-async def test_another_teams_workflow_is_404(api: Service, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    from service.auth import caller
-
-    stranger = caller.Caller("other", uuid4(), caller.SCOPES)
-    monkeypatch.setattr("service.workflows.routes.caller_of", lambda request: stranger)
-    monkeypatch.setattr("service.commands.caller_of", lambda request: stranger)
+async def test_another_teams_workflow_is_404(api: Service, workflow: Workflow) -> None:
+    stranger = api.token(team="other")
     for method, path in (("GET", ""), ("GET", "/versions"), ("PUT", ""), ("POST", "/archive")):
-        answer = await api.send(method, workflow.path + path, CONTENT if method == "PUT" else None)
+        body = CONTENT if method == "PUT" else None
+        answer = await api.send(method, workflow.path + path, body, Authorization=stranger)
         assert (answer.status, answer.json["code"]) == (404, "not_found"), (method, path)
-    assert (await api.read("/api/workflows"))["items"] == []
+    assert (await api.get("/api/workflows", Authorization=stranger)).json["items"] == []
 
 
 async def test_an_archived_workflow_is_out_of_lists_and_reports(workflow: Workflow, api: Service) -> None:
