@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
@@ -15,10 +15,12 @@ import aiohttp
 import msgspec
 import pytest
 import pytest_asyncio
+from starlette.requests import Request
 
 from service.amc.sandbox.options import SandboxOptions, TableFile
 from service.amc.sandbox.server import RunningSandbox, running_sandbox
-from service.auth.door import own_key_file
+from service.auth.caller import Caller
+from service.auth.door import Door, own_key_file
 from service.auth.own_key import OwnKey, own_claims
 from service.bootstrap import ROLES, Program, Role, running
 from service.settings import Settings
@@ -168,6 +170,20 @@ class Service(Client):
             expires_at=now + 3600,
         )
         return f"Bearer {OwnKey(own_key_file(self.settings.data_dir)).sign(claims)}"
+
+
+@pytest.fixture
+def become(monkeypatch: pytest.MonkeyPatch) -> Callable[[Caller], None]:
+    """Makes the next requests another caller's, whoever the door would have found."""
+
+    def become(caller: Caller) -> None:
+        async def admit(door: Door, request: Request) -> Caller:
+            request.state.caller = caller
+            return caller
+
+        monkeypatch.setattr(Door, "admit", admit)
+
+    return become
 
 
 class Numbers(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -30,12 +31,14 @@ ROUNDS = 100
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """Milliseconds over the rounds; `items` is how many each page had."""
+    """Milliseconds over the rounds, and of processor time, ours and the server's, which others on the machine do not
+    lengthen; `items` is how many each page had."""
 
     name: str
     place: str
     p50: float
     p99: float
+    processor: float
     items: int
 
     @property
@@ -96,7 +99,7 @@ async def measure(database: Database, rounds: int = ROUNDS) -> list[Measured]:
     started = time.perf_counter()
     await fill_log(database, EVENTS)
     print(f"{EVENTS:,} events in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    pool = await open_pool(database.service_url, size=2)
+    pool = await open_pool(database.service_url, size=1)
     try:
         async with pool.acquire() as connection:
             filters = await filters_of(connection)  # type: ignore[arg-type]
@@ -129,8 +132,7 @@ async def _measure_page(
         found = await read_page(pool, filters, "newest", cursor, LIMIT)
         items = len(found.rows)
 
-    p50, p99 = await _times(page, rounds)
-    return Measured(name, place, p50, p99, items)
+    return Measured(name, place, *await _times(pool, page, rounds), items)
 
 
 async def _measure_nothing(pool: Pool, rounds: int) -> Measured:
@@ -140,8 +142,7 @@ async def _measure_nothing(pool: Pool, rounds: int) -> Measured:
         for _ in range(3):
             await pool.fetchval("SELECT 1")
 
-    p50, p99 = await _times(trips, rounds)
-    return Measured("three empty round trips", "", p50, p99, 0)
+    return Measured("three empty round trips", "", *await _times(pool, trips, rounds), 0)
 
 
 async def _measure_summary(pool: Pool, team: str | None, rounds: int) -> Measured:
@@ -151,20 +152,29 @@ async def _measure_summary(pool: Pool, team: str | None, rounds: int) -> Measure
         nonlocal reports
         reports = (await read_summary(pool, team, date(2026, 1, 1), date(2026, 1, 31))).reports
 
-    p50, p99 = await _times(summary, max(rounds // 5, 1))
-    return Measured(f"30 days of {team or 'all teams'}", "summary", p50, p99, reports)
+    times = await _times(pool, summary, max(rounds // 5, 1))
+    return Measured(f"30 days of {team or 'all teams'}", "summary", *times, reports)
 
 
-async def _times(work: Callable[[], Awaitable[None]], rounds: int) -> tuple[float, float]:
-    """Median and 99th percentile in milliseconds; the first three are not counted."""
+async def _times(pool: Pool, work: Callable[[], Awaitable[None]], rounds: int) -> tuple[float, float, float]:
+    """Median, 99th percentile and mean processor time in milliseconds; three rounds before are not counted."""
+    for _ in range(3):
+        await work()
+    server = Path(f"/proc/{await pool.fetchval('SELECT pg_backend_pid()')}/schedstat")
+
+    def processor() -> float:
+        # The first number: nanoseconds on a processor.
+        return int(server.read_text().split()[0]) / 1e6 + time.process_time() * 1000
+
     times = []
-    for number in range(rounds + 3):
+    used = processor()
+    for _ in range(rounds):
         started = time.perf_counter()
         await work()
-        if number >= 3:
-            times.append((time.perf_counter() - started) * 1000)
+        times.append((time.perf_counter() - started) * 1000)
+    used = processor() - used
     times.sort()
-    return times[len(times) // 2], times[len(times) * 99 // 100]
+    return times[len(times) // 2], times[len(times) * 99 // 100], used / rounds
 
 
 async def run(server: Server, rounds: int) -> list[Measured]:
@@ -177,11 +187,11 @@ def table(results: list[Measured]) -> str:
     lines = [
         f"Pages of {LIMIT} at {EVENTS:,} events, and summaries",
         "",
-        f"{'milliseconds':38}{'place':>10}{'p50':>9}{'p99':>9}{'items':>8}",
+        f"{'milliseconds':38}{'place':>10}{'p50':>9}{'p99':>9}{'processor':>11}{'items':>8}",
     ]
     for each in results:
         lines.append(
-            f"{each.name:38}{each.place:>10}{each.p50:9.1f}{each.p99:9.1f}{each.items:8,}"
+            f"{each.name:38}{each.place:>10}{each.p50:9.1f}{each.p99:9.1f}{each.processor:11.1f}{each.items:8,}"
             + ("  MISSED" if each.missed else "")
         )
     missed = [f"{each.name}, {each.place}" for each in results if each.missed]

@@ -10,6 +10,7 @@ import pytest
 from tests.long_log import fill_log
 from tests.postgres import Database, Server
 from tests.service import api as api
+from tests.service import become as become
 
 EVENTS = 100_000
 

@@ -21,17 +21,6 @@ ANALYST = Caller("local", UUID("00000000-0000-7000-8000-00000000000c"), frozense
 ROOT = Caller("strangers", UUID("00000000-0000-7000-8000-00000000000d"), frozenset({"admin"}))
 
 
-@pytest.fixture
-def become(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the next requests another caller's."""
-
-    def become(caller: Caller) -> None:
-        for module in ("service.endpoints", "service.audit.routes", "service.commands", "service.builder.routes"):
-            monkeypatch.setattr(f"{module}.caller_of", lambda request: caller)
-
-    return become
-
-
 def types(page: Any) -> list[str]:
     return [item["event_type"] for item in page["items"]]
 

@@ -41,6 +41,10 @@ SELECT md5('c' || n)::uuid, 'team-' || n % 20, md5('u' || n % 50)::uuid, NULL, '
        0, 0, CASE WHEN n < 5 THEN 50 ELSE {SEGMENTS_EACH} END, 0, 0, 0, 0, 1, now() - n * interval '1 hour', now(),
        CASE WHEN n < 5 THEN NULL ELSE now() END, now()
   FROM generate_series(0, {COLLECTIONS - 1}) n;
+UPDATE report_data_collections SET report_id = collection_id, content_key = md5(collection_id::text);
+INSERT INTO reports (report_id, team_id, name, next_step, stream_version, created_at, updated_at)
+SELECT md5('r' || n)::uuid, 'team-' || n % 20, 'Reach', 'review', 3, now() - n * interval '1 hour', now()
+  FROM generate_series(1, 20000) n;
 INSERT INTO report_data_weeks
 SELECT md5('s' || n || ' ' || k)::uuid, md5('c' || n)::uuid, k, date '2023-01-02' + 7 * (k - 1),
        date '2023-01-08' + 7 * (k - 1),
@@ -135,6 +139,27 @@ QUERIES: list[tuple[str, str]] = [
     (
         "report_data_collections_user_idx",
         f"SELECT * FROM report_data_collections WHERE user_id = {USER} ORDER BY created_at DESC LIMIT 20",
+    ),
+    (
+        "report_data_collections_report_idx",
+        "SELECT week_start, checksum FROM report_data_weeks w JOIN report_data_collections USING (collection_id)"
+        f" WHERE report_id = {COLLECTION} AND team_id = 'team-7' AND status IN ('completed', 'skipped')",
+    ),
+    (
+        "report_data_collections_content_idx",
+        "SELECT w.segment_id FROM report_data_collections c JOIN report_data_weeks w USING (collection_id)"
+        f" WHERE c.team_id = 'team-7' AND c.content_key = md5({COLLECTION}::text) AND w.status = 'completed'"
+        " AND w.week_start >= '2024-01-01' AND w.week_end <= '2024-02-01'",
+    ),
+    (
+        "report_data_collections_instance_idx",
+        "SELECT collection_id FROM report_data_collections WHERE instance_id = 'amc7' AND team_id = 'team-7'"
+        " ORDER BY created_at DESC LIMIT 20",
+    ),
+    (
+        "reports_team_idx",
+        "SELECT * FROM reports WHERE team_id = 'team-7' AND (created_at, report_id) < (now(), md5('r')::uuid)"
+        " ORDER BY created_at DESC, report_id DESC LIMIT 51",
     ),
     (
         "report_data_collections_unfinished_idx",
@@ -275,7 +300,7 @@ ROUTES: list[tuple[str, str, tuple[str, list[Any]]]] = [
     (
         "report_data_collections_status_idx",
         "collections by status",
-        list_statement(ListCollections(status="completed"), CALLER),
+        list_statement(ListCollections(status="in_progress"), CALLER),
     ),
     (
         "report_data_weeks_date_range_idx",

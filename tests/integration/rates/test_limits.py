@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -57,10 +58,10 @@ async def test_health_is_never_limited(limited: Service) -> None:
         assert "RateLimit" not in answer.headers
 
 
-async def test_one_person_does_not_use_up_what_another_has(limited: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_person_does_not_use_up_what_another_has(limited: Service, become: Any) -> None:
     while (await limited.get("/api/workflows")).status == 200:
         pass
-    monkeypatch.setattr("service.endpoints.caller_of", lambda request: OTHER)
+    become(OTHER)
     assert (await limited.get("/api/workflows")).headers["RateLimit"].startswith('"reads";r=4;')
 
 

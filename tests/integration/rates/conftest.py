@@ -1,0 +1,3 @@
+"""Callers of the service."""
+
+from tests.service import become as become
