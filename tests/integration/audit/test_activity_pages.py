@@ -148,8 +148,7 @@ async def test_a_row_has_the_workflows_name_and_the_body_where_it_is_asked_for(p
 def looked_at(node: dict[str, Any]) -> int:
     """Rows that a scan produced or threw away, over all its loops."""
     thrown = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-    rows: float = (node["Actual Rows"] + thrown) * node["Actual Loops"]
-    return round(rows)
+    return round(float((node["Actual Rows"] + thrown) * node["Actual Loops"]))
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

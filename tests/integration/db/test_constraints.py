@@ -189,15 +189,6 @@ ROWS: dict[str, dict[str, Any]] = {
         "holds_slot": True,
         "lease_until": "2025-01-01",
     },
-    "users": {},
-    "sign_in_sessions": {
-        "token_hash": "\\x" + 32 * "00",
-        "user_id": LOCAL_PERSON,
-        "teams": ["team-1"],
-        "scopes": ["admin"],
-        "created_at": "2025-01-01",
-        "expires_at": "2025-01-02",
-    },
     "reports": {
         "report_id": NIL,
         "team_id": "team-1",
@@ -232,6 +223,15 @@ ROWS: dict[str, dict[str, Any]] = {
         "count": 1,
     },
     "request_rates": {"user_id": NIL, "policy": "reads/10", "slice": 1, "counts": [0] * 11, "taken_at": "2025-01-01"},
+    "users": {},
+    "sign_in_sessions": {
+        "token_hash": "\\x" + 32 * "00",
+        "user_id": LOCAL_PERSON,
+        "teams": ["team-1"],
+        "scopes": ["admin"],
+        "created_at": "2025-01-01",
+        "expires_at": "2025-01-02",
+    },
 }
 
 # What makes a second row of the table a valid one.
@@ -254,13 +254,13 @@ ANOTHER: dict[str, dict[str, Any]] = {
     "schedule_runs": {"run_id": ONE},
     "settable_clock": {},
     "segment_leases": {"segment_id": ONE},
-    "users": {"user_id": TWO, "subject": "another"},
-    "sign_in_sessions": {"token_hash": "\\x" + 32 * "01"},
     "reports": {"report_id": ONE},
     "activity_blocks": {"block": 1},
     "report_steps": {"report_id": ONE},
     "request_errors": {"code": "stale"},
     "request_rates": {"policy": "writes/10"},
+    "users": {"user_id": TWO, "subject": "another"},
+    "sign_in_sessions": {"token_hash": "\\x" + 32 * "01"},
 }
 
 # Table, constraint, and what the second row has instead.
@@ -380,11 +380,6 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("segment_leases", "segment_leases_lane_check", {"lane": "fast"}),
     ("segment_leases", "segment_leases_step_check", {"step": "wait"}),
     ("segment_leases", "segment_leases_fence_check", {"fence": 0}),
-    ("users", "users_pkey", {"user_id": LOCAL_PERSON}),
-    ("users", "users_issuer_subject_key", {"subject": "local"}),
-    ("sign_in_sessions", "sign_in_sessions_pkey", {"token_hash": "\\x" + 32 * "00"}),
-    ("sign_in_sessions", "sign_in_sessions_user_id_fkey", {"user_id": TWO}),
-    ("sign_in_sessions", "sign_in_sessions_token_hash_check", {"token_hash": "\\x00"}),
     ("report_data_weeks", "report_data_weeks_skipped_check", {"status": "skipped"}),
     ("reports", "reports_pkey", {"report_id": NIL}),
     ("reports", "reports_next_step_check", {"next_step": "wait"}),
@@ -399,6 +394,11 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("request_errors", "request_errors_count_check", {"count": 0}),
     ("request_rates", "request_rates_pkey", {"policy": "reads/10"}),
     ("request_rates", "request_rates_counts_check", {"counts": [0] * 10}),
+    ("users", "users_pkey", {"user_id": LOCAL_PERSON}),
+    ("users", "users_issuer_subject_key", {"subject": "local"}),
+    ("sign_in_sessions", "sign_in_sessions_pkey", {"token_hash": "\\x" + 32 * "00"}),
+    ("sign_in_sessions", "sign_in_sessions_user_id_fkey", {"user_id": TWO}),
+    ("sign_in_sessions", "sign_in_sessions_token_hash_check", {"token_hash": "\\x00"}),
 ]
 
 

@@ -76,13 +76,13 @@ SELECT 'key-' || n, '', 200, '{{}}', n, n, now() - n * interval '1 minute' FROM 
 INSERT INTO workflows
 SELECT 'w' || n, 'team-' || n % 500, NULL, 'Reach', 'SELECT 1', '[]', 1, now(), now()
   FROM generate_series(1, 5000) n;
-INSERT INTO instance_grants
-SELECT 'amc' || n || '/team-' || k, 'amc' || n, 'team-' || k, now(), CASE WHEN n % 2 = 0 THEN now() END
-  FROM generate_series(1, 500) n, generate_series(1, 10) k;
 INSERT INTO report_steps
 SELECT md5('r' || n)::uuid, 'team-' || n % 20, NULL, now() - n * interval '1 hour',
        NULL, NULL, NULL, NULL, 0, 0, 0, 0, 1
   FROM generate_series(1, 20000) n;
+INSERT INTO instance_grants
+SELECT 'amc' || n || '/team-' || k, 'amc' || n, 'team-' || k, now(), CASE WHEN n % 2 = 0 THEN now() END
+  FROM generate_series(1, 500) n, generate_series(1, 10) k;
 INSERT INTO segment_leases
 SELECT md5('l' || n)::uuid, md5('c' || n)::uuid, 'team-1', NULL, 'w1', 'amc1', 'bulk', 1, 'poll', 1, true,
        now() + n * interval '1 second' FROM generate_series(1, 3000) n;
