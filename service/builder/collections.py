@@ -15,9 +15,9 @@ from events.envelope import Metadata, NewEvent, new_id, stream_of
 from events.types.collection import Lane
 from service.auth.caller import Caller
 from service.builder import decide
-from service.builder.ground import gather_facts, load_ground, read_as_of
+from service.builder.ground import gather_facts, load_ground, read_as_of, refuse_lost_days
 from service.builder.models import Name
-from service.builder.preview import reusable
+from service.builder.preview import collected_window, reusable
 from service.clock import Clock
 from service.commands import Commands, Decision
 from service.data_collections.plan import content_key, plan_collection
@@ -56,6 +56,8 @@ def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clo
             problems += decide.segmentation_problems(body.segmentation_config, ground, "/segmentation_config")
             if problems:
                 raise Refused("invalid", "the collection cannot run", problems=problems)
+            window = collected_window(parameters, step, as_of)
+            refuse_lost_days(window, parameters.timezone, clock, ground)
             facts = await gather_facts(pool, caller, parameters, step, ground, as_of)
             collection_id = new_id()
             lane: Lane = "bulk" if body.segmentation_config else "interactive"

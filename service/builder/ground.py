@@ -20,8 +20,10 @@ from service.builder.history import segment_history
 from service.builder.models import Ground, Report, report_of
 from service.builder.preview import Facts, collected_window, runs_once
 from service.clock import Clock
+from service.data_collections.lookback import earliest_allowed
 from service.data_collections.plan import content_key
 from service.data_collections.reuse import existing_segments
+from service.data_collections.windows import Window
 from service.endpoints import path_id
 from service.http import refuse_stale
 from service.problems import Refused
@@ -91,3 +93,11 @@ def read_as_of(given: date | None, zone: str, clock: Clock) -> date:
         problem = Problem("/as_of", f"is later than {day}, which is today in {zone}; give that or leave it out")
         raise Refused("invalid", "as_of has not come yet", problems=[problem])
     return given
+
+
+def refuse_lost_days(window: Window, zone: str, clock: Clock, ground: Ground) -> None:
+    """To be asked before something runs: as of an earlier day a window may hold days that AMC has no more."""
+    earliest = earliest_allowed(clock.today(zone), ground.instance.retention_days)
+    if window.start < earliest:
+        problem = Problem("/as_of", f"counts back to {window.start}; the earliest day that AMC still has is {earliest}")
+        raise Refused("invalid", "as_of is too long ago to run", problems=[problem])

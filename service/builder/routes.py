@@ -37,7 +37,7 @@ from service.builder.answers import (
     ValidatedParameters,
     shown,
 )
-from service.builder.ground import gather_facts, load_ground, load_report, read_as_of, standing
+from service.builder.ground import gather_facts, load_ground, load_report, read_as_of, refuse_lost_days, standing
 from service.builder.models import (
     Configuration,
     CopyReport,
@@ -51,6 +51,7 @@ from service.builder.models import (
 )
 from service.builder.preview import (
     Preview,
+    collected_window,
     is_bulk,
     preview,
     recurs,
@@ -126,6 +127,7 @@ def builder_routes(pool: Pool, commands: Commands, teams: Teams, clock: Clock) -
         parameters, step = decide.configured(draft.state)
         assert draft.state.review is not None
         as_of = draft.state.review.as_of
+        refuse_lost_days(collected_window(parameters, step, as_of), parameters.timezone, clock, ground)
         facts = await gather_facts(pool, draft.caller, parameters, step, ground, as_of)
         key = content_key(
             parameters.instance_id, ground.instance, ground.workflow, parameters.parameters, parameters.timezone
@@ -249,6 +251,7 @@ def builder_routes(pool: Pool, commands: Commands, teams: Teams, clock: Clock) -
             _, step = decide.configured(draft.state)
             as_of = read_as_of(body.as_of, parameters.timezone, clock)
             decide.refuse_unfit(parameters, ground, step, as_of, clock.now())
+            refuse_lost_days(collected_window(parameters, step, as_of), parameters.timezone, clock, ground)
             content = _review_content(draft.state, ground, await previewed(draft, ground, as_of))
             draft.add(decide.reviewed(content.digest, content.preview), "review")
             return Decision(

@@ -56,20 +56,23 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
         # A version is counted per window: its first result is 1, and the newest stands for it.
         rows = await pool.fetch(
             """
-            SELECT DISTINCT ON (week_start, week_end) week_start, week_end, checksum, version, windows
+            SELECT DISTINCT ON (week_start, week_end) week_start, week_end, checksum, version
               FROM (SELECT week_start, week_end, checksum,
                            row_number() OVER (PARTITION BY week_start, week_end ORDER BY w.finished_at)::int AS version
                       FROM report_data_weeks w JOIN report_data_collections USING (collection_id)
-                     WHERE report_id = $1 AND team_id = $2 AND status IN ('completed', 'skipped')) complete,
-                   (SELECT count(DISTINCT (week_start, week_end)) AS windows
-                      FROM report_data_weeks JOIN report_data_collections USING (collection_id)
-                     WHERE report_id = $1 AND team_id = $2) planned
+                     WHERE report_id = $1 AND team_id = $2 AND status IN ('completed', 'skipped')) complete
              ORDER BY week_start, week_end, version DESC
             """,
             report_id,
             team_id,
         )
-        return await _download(store, rows, query.format, report_id, rows[0]["windows"] if rows else 0)
+        windows = await pool.fetchval(
+            "SELECT count(DISTINCT (week_start, week_end)) FROM report_data_weeks"
+            "  JOIN report_data_collections USING (collection_id) WHERE report_id = $1 AND team_id = $2",
+            report_id,
+            team_id,
+        )
+        return await _download(store, rows, query.format, report_id, windows)
 
     return [
         Endpoint(

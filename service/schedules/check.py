@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from events.configurations import ParametersStep
+from events.configurations import ParametersStep, ParameterValues
 from events.types.schedule import Configured
 from service.builder.decide import checked_parameters, segmentation_problems
 from service.builder.models import Ground
 from service.data_collections.windows import today
 from service.problems import Refused
 from service.schedules.limits import limit_problems
+from service.workflows.parameters import check_values
+
+
+def cleaned(ground: Ground, values: ParameterValues) -> ParameterValues:
+    """The values in the one spelling in which they are recorded; as they are where they do not fit, so that
+    `refuse_unfit` names them."""
+    found, problems = check_values(ground.workflow.parameters, values)
+    return values if problems else found
 
 
 def refuse_unfit(

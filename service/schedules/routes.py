@@ -27,7 +27,7 @@ from service.results.read import MEDIA_TYPES
 from service.results.routes import TABLE_HEADERS, collection_table
 from service.results.store import ResultStore
 from service.schedules import decide
-from service.schedules.check import refuse_unfit
+from service.schedules.check import cleaned, refuse_unfit
 from service.schedules.models import (
     ChangeSchedule,
     CreateSchedule,
@@ -108,7 +108,7 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
                 report_id=None,
                 instance_id=body.instance_id,
                 workflow=ground.workflow,
-                parameters=body.parameters,
+                parameters=cleaned(ground, body.parameters),
                 timezone=body.timezone or ground.instance.time_zone,
                 lookback=body.lookback_config,
                 schedule=body.schedule_config,
@@ -147,6 +147,8 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
             )
             if workflow_id is None:
                 ground = msgspec.structs.replace(ground, workflow=workflow)
+            if "parameters" in given:
+                given["parameters"] = cleaned(ground, given["parameters"])
             configured = msgspec.structs.replace(
                 before,
                 **given,

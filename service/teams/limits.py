@@ -87,7 +87,7 @@ class Teams:
                 raise Refused(
                     "too_many_backfills",
                     f"you have {len(running)} backfills running, and may have {self._limits.running_backfills};"
-                    " wait for one to end, or cancel one",
+                    " wait for one to end",
                     extra={"limit": self._limits.running_backfills, "collection_ids": [str(id) for id in running]},
                 )
             happened.append(team.BackfillStarted(backfill))

@@ -121,14 +121,14 @@ async def test_a_read_model_that_trails_does_not_admit_what_was_just_given_back(
         assert await bench.pool.fetch("SELECT * FROM admit_segments($1, 60)", [new_id()]) == []
 
 
-@pytest.mark.parametrize(("taken", "stands_at"), [(1, "submitted"), (2, "executed")], ids=["poll", "fetch"])
-async def test_later_on_it_waits_with_its_execution_and_amazon_is_left_alone(
-    bench: Bench, taken: int, stands_at: str
-) -> None:
+@pytest.mark.parametrize("stands_at", ["submitted", "executed"], ids=["poll", "fetch"])
+async def test_later_on_it_waits_with_its_execution_and_amazon_is_left_alone(bench: Bench, stands_at: str) -> None:
     async with steps_of(bench) as step:
         segment_id = await step.admit()
-        await step.take(taken)
-        before = await types_of(bench.pool, "segment", segment_id)
+        before: list[str] = []
+        while stands_at not in before:  # a poll may come before AMC is done
+            await step.take()
+            before = await types_of(bench.pool, "segment", segment_id)
         assert before[-1] == stands_at
         bench.sandbox.sandbox.faults.set(REVOKED)
         await step.take()

@@ -182,13 +182,17 @@ async def test_up_twice_changes_nothing(empty: Database) -> None:
         assert await catalog(empty) == schema
 
 
+READS_AGAIN = 11
+"""The migration that changes no table: it lets the projection read the log again."""
+
+
 async def test_each_down_undoes_its_up_exactly(empty: Database) -> None:
     await migrate_up(empty.admin_url, to=0)
     schemas = [await catalog(empty)]
     for number in range(1, LAST + 1):
         assert len(await migrate_up(empty.admin_url, to=number)) == 1
         schemas.append(await catalog(empty))
-        assert schemas[-1] != schemas[-2]
+        assert (schemas[-1] != schemas[-2]) == (number != READS_AGAIN)
     for number in range(LAST, 1, -1):
         assert len(await migrate_down(empty.admin_url, to=number - 1)) == 1
         assert await catalog(empty) == schemas[number - 1]

@@ -214,3 +214,13 @@ async def test_a_backfill_with_a_schedule_links_both_and_their_results_are_one_t
     )
     again = await service.post("/api/report-builder/submit", {**body, "digest": review["digest"]})
     assert (again.status, again.json["code"]) == (409, "duplicate_schedule")
+
+
+async def test_an_old_day_may_be_looked_at_and_not_run(api: Service) -> None:
+    body = await whole(api, backfill({**WEEK, "value": 3}), as_of="2015-06-10")
+    review = await api.done("/api/report-builder/review", body)
+    assert review["preview"]["window"]["end"] == "2015-06-09"
+    answer = await api.post("/api/report-builder/submit", {**body, "digest": review["digest"]})
+    assert (answer.status, answer.pointers) == (422, ["/as_of"])
+    collection = body["parameters"] | {"as_of": "2015-06-10"}
+    assert (await api.post("/api/data-collections", collection)).pointers == ["/as_of"]
