@@ -36,9 +36,15 @@ def _type_problem(name: str) -> str | None:
 
 
 # The rules are `extra`, which reading a recorded event passes over: what was recorded can always be read.
-ParameterName = Annotated[str, Meta(extra={"check": _name_problem})]
+ParameterName = Annotated[
+    str, Meta(extra={"check": _name_problem}, extra_json_schema={"pattern": f"^{_PARAMETER_NAME.pattern}$"})
+]
 DataType = Annotated[
-    str, Meta(extra={"check": _type_problem, "expected": f"one of AMC's types, {', '.join(TYPE_NAMES)}"})
+    str,
+    Meta(
+        extra={"check": _type_problem, "expected": f"one of AMC's types, {', '.join(TYPE_NAMES)}"},
+        extra_json_schema={"enum": [*TYPE_NAMES, "ARRAY"]},
+    ),
 ]
 
 

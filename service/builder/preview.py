@@ -18,6 +18,7 @@ from events.configurations import (
 )
 from events.types.collection import ReusedResult
 from events.types.report import ParametersSet
+from events.types.schedule import LocalTime
 from service.builder.history import History, estimate_seconds
 from service.builder.models import Ground
 from service.data_collections.lookback import lookback_dates, lookback_warnings
@@ -82,7 +83,7 @@ class NextRun(Answer, frozen=True, kw_only=True):
     clocks do. The window is what the run will fetch."""
 
     runs: bool
-    nominal: datetime | None
+    nominal: LocalTime | None
     local: datetime
     utc: datetime
     abbreviation: str

@@ -77,6 +77,8 @@ class Schemas:
                 pattern = kind.pattern or (STORABLE_TEXT if sent else None)
                 bounds = _given(minLength=kind.min_length or None, maxLength=kind.max_length, pattern=pattern)
                 return {"type": "string", **bounds}
+            case inspect.DateTimeType(tz=False):
+                return dict(_LOCAL_TIME)
         if (plain := _PLAIN.get(type(kind))) is None:
             raise TypeError(f"{type(kind).__name__} has no schema here, as the reader of requests does not know it")
         return dict(plain)
@@ -113,7 +115,7 @@ class Schemas:
         whole = issubclass(kind.cls, Answer) and not kind.cls.__struct_config__.omit_defaults
         for field in kind.fields:
             properties[field.encode_name] = self._of(field.type, sent=False) if whole else self._field(field, sent)
-            if field.required or whole:
+            if field.required or (whole and not _may_be_unset(field)):
                 required.append(field.encode_name)
         schema: Schema = {"type": "object", "properties": properties}
         if required:
@@ -157,6 +159,11 @@ class Schemas:
         }
 
 
+def _may_be_unset(field: inspect.Field) -> bool:
+    """Whether the field is left out where it is UNSET: such a one is not required and yet has no default."""
+    return (field.required, field.default, field.default_factory) == (False, msgspec.NODEFAULT, msgspec.NODEFAULT)
+
+
 def _with_default(schema: Schema, field: inspect.Field) -> Schema:
     default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
     if default is msgspec.NODEFAULT or default is None:
@@ -196,6 +203,11 @@ def _given(**keywords: Any) -> Schema:
     return {name: value for name, value in keywords.items() if value is not None}
 
 
+# JSON Schema's date-time has an offset; a local time has none.
+_LOCAL_TIME: Schema = {
+    "type": "string",
+    "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?$",
+}
 _PLAIN: dict[type, Schema] = {
     inspect.BoolType: {"type": "boolean"},
     inspect.NoneType: {"type": "null"},

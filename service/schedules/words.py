@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 
 from events.configurations import MonthlySchedule, ScheduleConfig, WeeklySchedule, zone
+from events.types.schedule import LocalTime
 from service.schedules.occurrences import DAY, Occurrence, Omission, ScheduleSpec, timetable
 from service.words import MONTHS, WEEKDAYS, counted, date_text, listed
 
@@ -15,7 +16,7 @@ class Upcoming(msgspec.Struct, frozen=True):
     """A line of the preview: a run, or a date on which there is none and the note says why."""
 
     runs: bool
-    nominal: datetime | None
+    nominal: LocalTime | None
     """The local date-time asked for; it identifies the run. None where there is none."""
     local: datetime
     """What the clocks show at that moment, with the zone's offset."""

@@ -65,7 +65,7 @@ async def test_it_moves_the_day_of_reviews_and_the_occurrences_and_not_what_is_r
         assert (shown["settable"], shown["now"][:16]) == (True, "2026-03-08T07:29")
         await api.post("/api/instances", INSTANCE | {"time_zone": "America/New_York"})
         _, review = await api.reviewed()
-        assert (review["as_of"], review["window"]["end"]) == ("2026-03-08", "2026-03-07")
+        assert (review["preview"]["as_of"], review["preview"]["window"]["end"]) == ("2026-03-08", "2026-03-07")
         schedule = await api.done(
             "/api/schedules",
             {"name": "Nightly", "instance_id": INSTANCE["instance_id"], "workflow_id": await api.workflow(),
