@@ -26,6 +26,8 @@ from service.audit.routes import audit_routes
 from service.auth.door import Door
 from service.auth.routes import auth_routes
 from service.builder.collections import collection_creation
+from service.builder.desk import Desk
+from service.builder.one_call import one_call_routes
 from service.builder.routes import builder_routes
 from service.clock import Clock
 from service.commands import Commands
@@ -89,6 +91,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 def create_app(parts: Parts) -> Starlette:
     """All routes over the parts."""
     pool, commands, teams, clock = parts.pool, parts.commands, parts.teams, parts.clock
+    desk = Desk(pool, teams, clock)
 
     async def alive(request: Request) -> Response:
         return json_response(Liveness())
@@ -121,7 +124,8 @@ def create_app(parts: Parts) -> Starlette:
         ),
         Endpoint("GET", "/api/clock", show_clock, summary="What time it is", answer=ClockAnswer, public=True),
         *auth_routes(parts.door),
-        *builder_routes(pool, commands, teams, clock),
+        *builder_routes(desk, commands),
+        *one_call_routes(desk, commands),
         *workflow_routes(pool, commands, clock),
         *instance_routes(pool, commands),
         *account_routes(pool, commands, parts.accounts),

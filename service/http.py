@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -56,6 +59,31 @@ async def wait_position(pool: Pool, position: int) -> None:
 def cursor_of(moment: datetime, id: UUID | str) -> str:
     """Where a list that is ordered by time and id goes on, as text for `?cursor=`."""
     return base64.urlsafe_b64encode(f"{moment.isoformat()} {id}".encode()).decode()
+
+
+def page_of(
+    rows: Sequence[asyncpg.Record],
+    limit: int,
+    cursor: Callable[[asyncpg.Record], str],
+    shown: Callable[[asyncpg.Record], Any] = dict,
+) -> dict[str, Any]:
+    """A page of a list: of `limit` + 1 rows that were asked for the first `limit`, as `shown`, and where there is
+    one more the cursor of the last that is shown."""
+    return {
+        "items": [shown(row) for row in rows[:limit]],
+        "next_cursor": cursor(rows[limit - 1]) if len(rows) > limit else None,
+    }
+
+
+def keeping_json(row: asyncpg.Record, *names: str) -> dict[str, Any]:
+    """The row with the JSON of these columns as it is, instead of as text."""
+    kept = {name: msgspec.Raw(row[name].encode()) for name in names if row.get(name) is not None}
+    return dict(row) | kept
+
+
+def newest(moment: str, id: str) -> Callable[[asyncpg.Record], str]:
+    """The cursor of rows that are ordered by the columns of their time and their id."""
+    return lambda row: cursor_of(row[moment], row[id])
 
 
 def read_cursor(text: str) -> tuple[datetime, UUID]:

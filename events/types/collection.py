@@ -67,6 +67,11 @@ class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
     backfill_of_schedule: UUID | None = None
     content_key: str = ""
 
+    @property
+    def segments_skipped(self) -> int:
+        """How many segments are there already."""
+        return sum(bool(planned.reuses) for planned in self.segments)
+
 
 class CollectionFinished(msgspec.Struct, frozen=True):
     """Every segment has come to its end. `rows` counts the result rows of all completed segments."""

@@ -21,7 +21,7 @@ from service.amc.vault import Credentials, Secret
 from service.auth.caller import Caller, caller_of
 from service.commands import Commands, Decision
 from service.endpoints import Answer, Endpoint, Position, Query, Recorded, path_id, read_query
-from service.http import etag, json_response, name_cursor, read_name_cursor, refuse_stale, wait_position
+from service.http import etag, json_response, name_cursor, page_of, read_name_cursor, refuse_stale, wait_position
 from service.problems import Refused
 from service.settings import Settings
 
@@ -159,10 +159,10 @@ def account_routes(pool: Pool, commands: Commands, desk: AccountDesk) -> list[En
             after,
             query.limit + 1,
         )
-        items = [] if after else [await default_account(pool, desk.settings)]
-        items += [_shown(dict(row)) for row in rows[: query.limit]]
-        cursor = name_cursor(rows[query.limit - 1]["account_id"]) if len(rows) > query.limit else None
-        return json_response(AccountPage(items=items, next_cursor=cursor))
+        page = page_of(rows, query.limit, lambda row: name_cursor(row["account_id"]), lambda row: _shown(dict(row)))
+        if not after:
+            page["items"].insert(0, await default_account(pool, desk.settings))
+        return json_response(page)
 
     async def read(request: Request) -> Response:
         await wait_position(pool, read_query(request, ReadAccount).min_position)

@@ -24,7 +24,7 @@ from service.amc.instances import OwnedInstance, load_owned
 from service.auth.caller import Caller, caller_of
 from service.commands import Commands, Decision
 from service.endpoints import Answer, Endpoint, Position, Query, Recorded, read_query
-from service.http import etag, json_response, name_cursor, read_name_cursor, refuse_stale, wait_position
+from service.http import etag, json_response, name_cursor, page_of, read_name_cursor, refuse_stale, wait_position
 from service.problems import Refused
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -191,8 +191,7 @@ def instance_routes(pool: Pool, commands: Commands) -> list[Endpoint]:
             read_name_cursor(query.cursor) if query.cursor else "",
             query.limit + 1,
         )
-        cursor = name_cursor(rows[query.limit - 1]["instance_id"]) if len(rows) > query.limit else None
-        return json_response(InstancePage(items=[_shown(row) for row in rows[: query.limit]], next_cursor=cursor))
+        return json_response(page_of(rows, query.limit, lambda row: name_cursor(row["instance_id"]), _shown))
 
     async def read(request: Request) -> Response:
         await wait_position(pool, read_query(request, ReadInstance).min_position)

@@ -1,4 +1,5 @@
 """The four steps of a report: parameters, schedule, review, submit.
 
-`decide` is pure: the report as its events made it and a command give the new events. `routes` is its door.
+`decide` is pure: what each step records, and what it refuses. `desk` does what a step takes beyond that, for
+`routes` (step by step) and `one_call` (a whole configuration); `preview` says what will happen.
 """

@@ -54,7 +54,7 @@ class ReviewContent(Answer, frozen=True, kw_only=True):
 
 
 class ReviewAnswer(ReportAnswer, frozen=True, kw_only=True):
-    """The report, and everything that a person must see before they submit it with `digest`."""
+    """The report, and with the fields of `ReviewContent` what a person must see before they submit it."""
 
     digest: str
     sql_query: str

@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from db.pool import Pool
-from events.append import Write
 from events.configurations import OnceStep, ParametersStep, SegmentationConfig
-from events.envelope import Metadata, NewEvent, new_id, stream_of
+from events.envelope import new_id
 from events.types.collection import Lane
 from service.auth.caller import Caller
 from service.builder import decide
@@ -20,7 +19,8 @@ from service.builder.models import Name
 from service.builder.preview import collected_window, reusable
 from service.clock import Clock
 from service.commands import Commands, Decision
-from service.data_collections.plan import content_key, plan_collection
+from service.data_collections.plan import plan_collection
+from service.data_collections.writes import created_write
 from service.endpoints import Endpoint, Recorded
 from service.problems import Refused
 from service.teams.limits import Teams
@@ -72,17 +72,15 @@ def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clo
                 as_of=as_of,
                 lookback=parameters.lookback_config,
                 segmentation=body.segmentation_config,
-                content_key=content_key(
-                    parameters.instance_id, ground.instance, ground.workflow, parameters.parameters, parameters.timezone
-                ),
+                content_key=facts.key,
                 there=reusable(step, facts.existing, ground.instance.final_after_days),
             )
-            event = NewEvent(
-                data=collection,
+            write = created_write(
+                collection_id,
+                collection,
                 team_id=caller.team_id,
                 user_id=caller.user_id,
                 workflow_id=parameters.workflow_id,
-                metadata=Metadata(correlation_id=str(collection_id)),
             )
             counted = await teams.admit(caller, backfill=collection_id if lane == "bulk" else None)
             answer = CollectionCreatedAnswer(
@@ -90,9 +88,9 @@ def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clo
                 window_start=collection.window_start,
                 window_end=collection.window_end,
                 segments_total=len(collection.segments),
-                segments_skipped=sum(bool(segment.reuses) for segment in collection.segments),
+                segments_skipped=collection.segments_skipped,
             )
-            return Decision((Write(stream_of("collection", collection_id), "none", (event,)), *counted), answer, 202)
+            return Decision((write, *counted), answer, 202)
 
         return await commands.run(request, CreateCollection, decide_create)
 

@@ -22,7 +22,7 @@ from events.types.report import ParametersSet, Reviewed, ScheduleSet
 from events.types.schedule import ScheduleCreated
 from events.validation import Problem
 from service.builder.models import Ground, Report
-from service.builder.preview import Preview, history_of, is_bulk, runs_once, segmentation_of
+from service.builder.preview import Preview, history_of, is_bulk, segmentation_of
 from service.data_collections.lookback import earliest_allowed, within_limit
 from service.data_collections.plan import plan_collection
 from service.data_collections.windows import Window
@@ -145,13 +145,20 @@ def reviewed(digest: str, shown: Preview) -> Reviewed:
     )
 
 
+def reviewed_day(state: Report) -> date:
+    """The day that the review has fixed; refused where a step before submit is missing."""
+    configured(state)
+    if state.review is None:
+        raise Refused("not_reviewed", "post the review step first, then submit with its digest")
+    return state.review.as_of
+
+
 def refuse_unreviewed(state: Report, ground: Ground, digest: str) -> None:
     """Raises Refused where the digest is not that of a review of what stands now; it says what changed."""
     parameters, step = configured(state)
+    current = digest_of(parameters, step, ground, reviewed_day(state))
     reviewed = state.review
-    if reviewed is None:
-        raise Refused("not_reviewed", "post the review step first, then submit with its digest")
-    current = digest_of(parameters, step, ground, reviewed.as_of)
+    assert reviewed is not None
     if state.changed_since_review or current != reviewed.digest or digest != reviewed.digest:
         changed = sorted(set(state.changed_since_review))
         if not changed:
@@ -171,13 +178,11 @@ def collection_of(
     key: str,
     there: Mapping[Window, ReusedResult],
     schedule_id: UUID | None,
-) -> CollectionCreated | None:
-    """Step 4: the collection that is set to work at once, None for a schedule alone. `key` is its content key,
-    `there` what stands for its segments already, `schedule_id` the schedule whose history it is."""
+) -> CollectionCreated:
+    """Step 4: the collection that is set to work at once. `key` is its content key, `there` what stands for its
+    segments already, `schedule_id` the schedule whose history it is."""
     parameters, step = configured(state)
     assert state.review is not None
-    if not runs_once(step):
-        return None
     return plan_collection(
         name=state.name,
         report_id=report_id,

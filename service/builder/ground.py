@@ -81,7 +81,7 @@ async def gather_facts(
     )
     window = collected_window(parameters, step, as_of)
     existing = await existing_segments(pool, caller.team_id, key, parameters.timezone, window)
-    return Facts(existing, history, inspection)
+    return Facts(key, existing, history, inspection)
 
 
 def read_as_of(given: date | None, zone: str, clock: Clock) -> date:

@@ -123,9 +123,10 @@ class Preview(Answer, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the tables know: segments that are there, and what segments take on the instance; and what the SQL
-    does."""
+    """What the tables know: segments that are there, found by the content key, and what segments take on the
+    instance; and what the SQL does."""
 
+    key: str = ""
     existing: Sequence[Existing] = ()
     history: History | None = None
     inspection: Inspection = Inspection()

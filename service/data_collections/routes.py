@@ -20,7 +20,7 @@ from service.amc.holds import held_account, hold_in
 from service.auth.caller import Caller, caller_of
 from service.data_collections.segmentation import SegmentType
 from service.endpoints import Answer, Endpoint, Position, Query, path_id, read_query
-from service.http import cursor_of, json_response, read_cursor, wait_position
+from service.http import json_response, keeping_json, newest, page_of, read_cursor, wait_position
 from service.problems import Refused
 
 SegmentStatus = Literal[
@@ -136,10 +136,7 @@ def collection_routes(pool: Pool) -> list[Endpoint]:
         await wait_position(pool, query.min_position)
         statement, values = list_statement(query, caller_of(request))
         rows = await pool.fetch(statement, *values)
-        items = [shown(row) for row in rows[: query.limit]]
-        last = rows[query.limit - 1] if len(rows) > query.limit else None
-        cursor = cursor_of(last["created_at"], last["collection_id"]) if last else None
-        return json_response({"items": items, "next_cursor": cursor})
+        return json_response(page_of(rows, query.limit, newest("created_at", "collection_id"), shown))
 
     async def read(request: Request) -> Response:
         query = read_query(request, ReadOne)
@@ -211,12 +208,7 @@ async def find_collection(pool: Pool, request: Request, min_position: int) -> as
 
 def shown(row: asyncpg.Record) -> dict[str, Any]:
     """The row as callers see it; its JSON columns stay JSON."""
-    values = dict(row)
-    for name in ("lookback_config", "segmentation_config"):
-        if values[name] is not None:
-            values[name] = msgspec.Raw(values[name].encode())
-    values["held_by"] = hold_in(values["held_by"])
-    return values
+    return keeping_json(row, "lookback_config", "segmentation_config") | {"held_by": hold_in(row["held_by"])}
 
 
 def list_statement(query: ListCollections, caller: Caller) -> tuple[str, list[Any]]:

@@ -21,7 +21,7 @@ from service.builder.ground import load_ground
 from service.clock import Clock
 from service.commands import Commands, Decision
 from service.endpoints import Endpoint, path_id, read_query
-from service.http import cursor_of, etag, json_response, read_cursor, refuse_stale, wait_position
+from service.http import etag, json_response, keeping_json, newest, page_of, read_cursor, refuse_stale, wait_position
 from service.problems import Refused
 from service.results.read import MEDIA_TYPES
 from service.results.routes import TABLE_HEADERS, collection_table
@@ -80,7 +80,7 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
             f" ORDER BY created_at DESC, schedule_id DESC LIMIT {query.limit + 1}",
             *values,
         )
-        return json_response(_page(rows, query.limit, "created_at", "schedule_id"))
+        return json_response(page_of(rows, query.limit, newest("created_at", "schedule_id"), _shown))
 
     async def read(request: Request) -> Response:
         query = read_query(request, ReadSchedule)
@@ -219,7 +219,7 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
             f" WHERE {' AND '.join(conditions)} ORDER BY r.instant DESC, r.run_id DESC LIMIT {query.limit + 1}",
             *values,
         )
-        return json_response(_page(rows, query.limit, "instant", "run_id"))
+        return json_response(page_of(rows, query.limit, newest("instant", "run_id")))
 
     async def latest(request: Request) -> Response:
         query = read_query(request, ReadLatest)
@@ -328,20 +328,8 @@ def _next(configured: Configured, now: Any, counted: int) -> list[RunWindow]:
 
 
 def _shown(row: asyncpg.Record) -> dict[str, Any]:
-    """The row as callers see it; its JSON columns stay JSON."""
-    values = dict(row)
-    for name in JSON_COLUMNS:
-        if values.get(name) is not None:
-            values[name] = msgspec.Raw(values[name].encode())
-    return values
-
-
-def _page(rows: list[asyncpg.Record], limit: int, moment: str, key: str) -> dict[str, Any]:
-    last = rows[limit - 1] if len(rows) > limit else None
-    return {
-        "items": [_shown(row) for row in rows[:limit]],
-        "next_cursor": cursor_of(last[moment], last[key]) if last else None,
-    }
+    """The row as callers see it."""
+    return keeping_json(row, *JSON_COLUMNS)
 
 
 def _filters(query: ListSchedules, caller: Caller) -> tuple[list[str], list[Any]]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from events.append import Write
 from events.envelope import Metadata, NewEvent, stream_of
 from events.types.schedule import Ended, Paused, ScheduleCreated
+from service.data_collections.writes import created_write
 from service.schedules.decide import Move
 from service.schedules.state import Schedule
 from service.teams.limits import schedule_deactivated
@@ -36,18 +37,13 @@ def moved_writes(
     """
     metadata = _metadata(schedule.schedule_id, schedule.report_id)
     started = tuple(
-        Write(
-            stream_of("collection", collection_id),
-            "none",
-            (
-                NewEvent(
-                    data=collection,
-                    team_id=schedule.team_id,
-                    user_id=schedule.user_id,
-                    workflow_id=schedule.workflow_id,
-                    metadata=Metadata(correlation_id=str(collection_id), causation_id=str(schedule.schedule_id)),
-                ),
-            ),
+        created_write(
+            collection_id,
+            collection,
+            team_id=schedule.team_id,
+            user_id=schedule.user_id,
+            workflow_id=schedule.workflow_id,
+            causation=schedule.schedule_id,
         )
         for collection_id, collection in move.collections
     )

@@ -22,7 +22,7 @@ from service.clock import Clock
 from service.commands import Commands, Decision
 from service.data_collections.lookback import RETENTION_DAYS
 from service.endpoints import Endpoint, path_id, read_query
-from service.http import cursor_of, etag, json_response, read_cursor, refuse_stale, wait_position
+from service.http import etag, json_response, keeping_json, newest, page_of, read_cursor, refuse_stale, wait_position
 from service.problems import Refused
 from service.workflows.models import (
     Archive,
@@ -106,10 +106,8 @@ def workflow_routes(pool: Pool, commands: Commands, clock: Clock) -> list[Endpoi
             str(read_cursor(query.cursor)[1]) if query.cursor else None,
             query.limit + 1,
         )
-        items = [dict(row) | {"parameters": msgspec.Raw(row["parameters"].encode())} for row in rows[: query.limit]]
-        last = items[-1] if len(rows) > query.limit else None
-        cursor = cursor_of(last["created_at"], last["workflow_id"]) if last else None
-        return json_response({"items": items, "next_cursor": cursor})
+        cursor = newest("created_at", "workflow_id")
+        return json_response(page_of(rows, query.limit, cursor, lambda row: keeping_json(row, "parameters")))
 
     async def read_workflow(request: Request) -> Response:
         state = await _load(pool, request, caller_of(request), read_query(request, ReadVersion).version)

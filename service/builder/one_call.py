@@ -1,0 +1,105 @@
+"""`/api/report-builder`: the steps of a report in one call, to be checked, seen, reviewed or set to work."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from events.envelope import new_id
+from events.types.report import ReportCreated
+from events.validation import decode
+from service.auth.caller import Caller, caller_of
+from service.builder import decide
+from service.builder.answers import ReviewContent, SubmittedAnswer, ValidatedParameters
+from service.builder.desk import Desk, Draft
+from service.builder.ground import load_ground, read_as_of
+from service.builder.models import Configuration, Ground, Report, SubmitConfiguration, ValidateParameters
+from service.builder.preview import Preview, warning_answers, window_answer
+from service.builder.routes import LIMIT_REFUSALS
+from service.commands import Commands, Decision
+from service.data_collections.lookback import earliest_allowed, lookback_dates, lookback_warnings
+from service.endpoints import Endpoint, Handler
+from service.http import json_response
+
+
+def one_call_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
+    """The one-call routes; only `submit` records something, by `commands`."""
+
+    async def configured(body: Configuration, caller: Caller) -> tuple[Draft, Ground, date]:
+        """A new report with the first two steps of the body; refused with all problems of both."""
+        ground = await load_ground(
+            desk.pool, body.parameters.workflow_id, body.parameters.instance_id, caller, at="/parameters"
+        )
+        zone = body.parameters.timezone or ground.instance.time_zone
+        as_of = read_as_of(body.as_of, zone, desk.clock)
+        data, schedule = decide.set_both(ground, body.parameters, body.schedule, as_of, desk.clock.now())
+        draft = Draft(new_id(), caller, Report())
+        draft.add(ReportCreated(body.name))
+        draft.add(data, "parameters")
+        draft.add(schedule, "schedule")
+        return draft, ground, as_of
+
+    async def validate(request: Request) -> Response:
+        caller, body = caller_of(request), decode(ValidateParameters, await request.body() or b"{}")
+        ground = await load_ground(desk.pool, body.workflow_id, body.instance_id, caller)
+        as_of = read_as_of(body.as_of, body.timezone or ground.instance.time_zone, desk.clock)
+        data = decide.set_parameters(ground, body, as_of)
+        window = lookback_dates(data.lookback_config, as_of)
+        return json_response(
+            ValidatedParameters(
+                parameters=data,
+                as_of=as_of,
+                earliest_allowed=earliest_allowed(as_of, ground.instance.retention_days),
+                window=window_answer(window, data.timezone, as_of),
+                warnings=warning_answers(lookback_warnings(window, as_of)),
+            )
+        )
+
+    async def preview(request: Request) -> Response:
+        body = decode(Configuration, await request.body() or b"{}")
+        draft, ground, as_of = await configured(body, caller_of(request))
+        return json_response(desk.preview(draft, ground, await desk.facts(draft, ground, as_of), as_of))
+
+    async def review(request: Request) -> Response:
+        body = decode(Configuration, await request.body() or b"{}")
+        draft, ground, as_of = await configured(body, caller_of(request))
+        return json_response(desk.review(draft, ground, await desk.facts(draft, ground, as_of), as_of))
+
+    async def submit(request: Request) -> Response:
+        async def decide_submit(body: SubmitConfiguration, caller: Caller) -> Decision:
+            draft, ground, as_of = await configured(body, caller)
+            facts = await desk.facts(draft, ground, as_of)
+            content = desk.review(draft, ground, facts, as_of)
+            draft.add(decide.reviewed(content.digest, content.preview), "review")
+            return await desk.set_to_work(draft, ground, facts, body.digest)
+
+        return await commands.run(request, SubmitConfiguration, decide_submit)
+
+    def looks(name: str, handler: Handler, summary: str, body: Any, answer: Any) -> Endpoint:
+        return Endpoint("POST", f"/api/report-builder/{name}", handler, summary=summary, body=body, answer=answer)
+
+    return [
+        looks(
+            "validate-parameters",
+            validate,
+            "Check parameters, and see the window that they mean",
+            ValidateParameters,
+            ValidatedParameters,
+        ),
+        looks("preview-schedule", preview, "See what a configuration will do", Configuration, Preview),
+        looks("review", review, "Review a whole configuration", Configuration, ReviewContent),
+        Endpoint(
+            "POST",
+            "/api/report-builder/submit",
+            submit,
+            summary="Set a reviewed configuration to work; records all four steps",
+            body=SubmitConfiguration,
+            answer=SubmittedAnswer,
+            status=202,
+            scope="reports:write",
+            refusals=("not_reviewed", *LIMIT_REFUSALS),
+        ),
+    ]
