@@ -20,6 +20,11 @@ from msgspec.structs import force_setattr
 
 from events.validation import INVALID, Body, Problem
 
+# What stands for a faulty part while the rest is judged.
+ONE_DAY: Mapping[str, Any] = {"type": "relative", "value": 1, "unit": "days"}
+DAILY: Mapping[str, Any] = {"frequency": "daily", "time": "00:00"}
+IN_DAYS: Mapping[str, Any] = {"segmentation_config": {"type": "daily"}}
+
 
 class UnknownZone(ValueError):
     """The name is not in the IANA zone database."""
@@ -85,6 +90,8 @@ def _when(given: Mapping[str, str | None], then: Mapping[str, Any]) -> dict[str,
 class RelativeLookback(Body, frozen=True, kw_only=True, tag_field="type", tag="relative", rename="camel"):
     """A window that ends shortly before `as_of`. `week_start` is set for calendar weeks only."""
 
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {}
+
     value: Annotated[int, Meta(ge=1)]
     unit: Literal["days", "weeks", "months"]
     align: Literal["trailing", "calendar"] = "trailing"
@@ -119,6 +126,8 @@ class RelativeLookback(Body, frozen=True, kw_only=True, tag_field="type", tag="r
 class CustomLookback(Body, frozen=True, kw_only=True, tag_field="type", tag="custom", rename="camel"):
     """The window `[start_date, end_date]` as given, both days included."""
 
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {}
+
     start_date: date
     end_date: date
 
@@ -139,6 +148,8 @@ class SegmentationConfig(Body, frozen=True, kw_only=True):
 
     `parallel_limit` is also bounded by the instance's own limit, which only the service knows.
     """
+
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {}
 
     type: Literal["daily", "weekly", "monthly"]
     week_start: IsoDay | None = None
@@ -166,6 +177,8 @@ class SegmentationConfig(Body, frozen=True, kw_only=True):
 
 class ScheduleBase(Body, frozen=True, kw_only=True, tag_field="frequency", rename="camel"):
     """What every recurring schedule has. `time` is local wall time; `timezone` absent means the report's."""
+
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {}
 
     time: TimeOfDay
     timezone: ZoneName | None = None
@@ -228,6 +241,8 @@ class BackfillConfig(Body, frozen=True, kw_only=True):
     """The history to fetch. `lookback_config` is the whole history's window, never that of one run: by
     default a year of complete weeks, or of complete months with monthly segments."""
 
+    stand_ins: ClassVar[Mapping[str, Any] | None] = IN_DAYS
+
     segmentation_config: SegmentationConfig
     lookback_config: LookbackConfig | None = None
     hold_schedule: bool = False
@@ -249,11 +264,15 @@ class BackfillConfig(Body, frozen=True, kw_only=True):
 class OnceStep(Body, frozen=True, kw_only=True, tag_field="schedule_type", tag="once"):
     """One collection with the whole window, now; cut into segments if a long window would time out."""
 
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {}
+
     segmentation_config: SegmentationConfig | None = None
 
 
 class ScheduledStep(Body, frozen=True, kw_only=True, tag_field="schedule_type", tag="scheduled"):
     """A recurring schedule without history."""
+
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {"schedule_config": DAILY}
 
     schedule_config: ScheduleConfig
     segmentation_config: SegmentationConfig | None = None
@@ -261,6 +280,8 @@ class ScheduledStep(Body, frozen=True, kw_only=True, tag_field="schedule_type", 
 
 class BackfillStep(Body, frozen=True, kw_only=True, tag_field="schedule_type", tag="backfill"):
     """History alone."""
+
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {"backfill_config": IN_DAYS}
 
     backfill_config: BackfillConfig
 
@@ -282,6 +303,8 @@ class BackfillWithScheduleStep(
 ):
     """History, and a schedule that goes on from there: at once, or after it with `hold_schedule`."""
 
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {"schedule_config": DAILY, "backfill_config": IN_DAYS}
+
     schedule_config: ScheduleConfig
     backfill_config: BackfillConfig
 
@@ -294,6 +317,8 @@ class ParametersStep(Body, frozen=True, kw_only=True):
 
     `timezone` is the report's zone; absent means the advertiser zone of the instance.
     """
+
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {"lookback_config": ONE_DAY}
 
     instance_id: Id
     workflow_id: Id

@@ -51,6 +51,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     json_schema: ClassVar[Mapping[str, Any]] = {}
     """What its JSON Schema says beyond the fields' types: examples, and those of `rules` that it can say."""
 
+    stand_ins: ClassVar[Mapping[str, Any] | None] = None
+    """What may stand for a faulty required field, in JSON, while the rest of the body is judged (`service.mending`);
+    no check has anything against it. None where a faulty body is not judged further."""
+
     @classmethod
     def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
         """Problems between fields, with pointers relative to this struct.

@@ -18,11 +18,11 @@ from db.pool import Pool
 from events import codec
 from events.append import AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
 from events.envelope import stream_of
-from events.validation import decode
 from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
 from service.endpoints import Recorded
 from service.http import etag, json_response
+from service.mending import read_body
 from service.problems import Refused
 
 Kind = TypeVar("Kind")
@@ -56,7 +56,8 @@ class Commands:
         if key and (known := await self._first_answer(key, digest)):
             return known
         try:
-            return await self._carry_out(decode(kind, body or b"{}"), caller, decide, key, digest)
+            command = await read_body(kind, body, lambda rest: decide(rest, caller))
+            return await self._carry_out(command, caller, decide, key, digest)
         except (Refused, Conflict):
             # The same request may have been carried out elsewhere while we looked: then its answer counts.
             if key and (known := await self._first_answer(key, digest)):

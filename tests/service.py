@@ -38,6 +38,8 @@ INSTANCE = {
 WEEK = {"type": "relative", "value": 7, "unit": "days"}
 ONCE = {"schedule_type": "once"}
 NO_API = "http://127.0.0.1:1"
+# A well-formed id that nothing has.
+UNKNOWN_ID = "3f0c1d5e-7a42-4b7e-9c11-5d3a8e6f2b90"
 SECRET_KEY = base64.b64encode(b"a key of tests, 32 bytes of it!!").decode()
 STEPS = ("parameters", "schedule", "review", "submit")
 

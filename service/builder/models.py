@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -20,6 +20,10 @@ Digest = Annotated[
     str, Meta(pattern="^[0-9a-f]{64}$", max_length=64, extra={"expected": "the digest that review answered"})
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+# What stands for a faulty schedule while the rest is judged.
+AT_ONCE: Mapping[str, Any] = {"schedule": {"schedule_type": "once"}}
 
 
 class CreateReport(Body, frozen=True, kw_only=True):
@@ -56,6 +60,8 @@ class ValidateParameters(ParametersStep, frozen=True, kw_only=True):
 class Configuration(Body, frozen=True, kw_only=True):
     """A whole report in one body: what the first two steps hold."""
 
+    stand_ins: ClassVar[Mapping[str, Any] | None] = AT_ONCE
+
     parameters: ParametersStep
     schedule: ScheduleStep
     name: Name = "Untitled report"
@@ -64,6 +70,8 @@ class Configuration(Body, frozen=True, kw_only=True):
 
 class SubmitConfiguration(Configuration, frozen=True, kw_only=True):
     """A whole report to set to work; `digest` is the one that reviewing it answered."""
+
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {**AT_ONCE, "digest": "0" * 64}
 
     digest: Digest
 

@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from events.envelope import new_id
-from events.types.report import ReportCreated
-from events.validation import decode
+from events.types.report import ParametersSet, ReportCreated
 from service.auth.caller import Caller, caller_of
 from service.builder import decide
 from service.builder.answers import ReviewContent, SubmittedAnswer, ValidatedParameters
@@ -23,6 +22,7 @@ from service.commands import Commands, Decision
 from service.data_collections.lookback import earliest_allowed, lookback_dates, lookback_warnings
 from service.endpoints import Endpoint, Handler
 from service.http import json_response
+from service.mending import read_body
 
 
 def one_call_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
@@ -42,11 +42,21 @@ def one_call_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
         draft.add(schedule, "schedule")
         return draft, ground, as_of
 
-    async def validate(request: Request) -> Response:
-        caller, body = caller_of(request), decode(ValidateParameters, await request.body() or b"{}")
+    async def read(request: Request) -> tuple[Draft, Ground, date]:
+        """What the request's body configures."""
+        caller = caller_of(request)
+        body = await read_body(Configuration, await request.body(), lambda rest: configured(rest, caller))
+        return await configured(body, caller)
+
+    async def validated(body: ValidateParameters, caller: Caller) -> tuple[ParametersSet, Ground, date]:
         ground = await load_ground(desk.pool, body.workflow_id, body.instance_id, caller)
         as_of = read_as_of(body.as_of, body.timezone or ground.instance.time_zone, desk.clock)
-        data = decide.set_parameters(ground, body, as_of)
+        return decide.set_parameters(ground, body, as_of), ground, as_of
+
+    async def validate(request: Request) -> Response:
+        caller = caller_of(request)
+        body = await read_body(ValidateParameters, await request.body(), lambda rest: validated(rest, caller))
+        data, ground, as_of = await validated(body, caller)
         window = lookback_dates(data.lookback_config, as_of)
         return json_response(
             ValidatedParameters(
@@ -59,13 +69,11 @@ def one_call_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
         )
 
     async def preview(request: Request) -> Response:
-        body = decode(Configuration, await request.body() or b"{}")
-        draft, ground, as_of = await configured(body, caller_of(request))
+        draft, ground, as_of = await read(request)
         return json_response(desk.preview(draft, ground, await desk.facts(draft, ground, as_of), as_of))
 
     async def review(request: Request) -> Response:
-        body = decode(Configuration, await request.body() or b"{}")
-        draft, ground, as_of = await configured(body, caller_of(request))
+        draft, ground, as_of = await read(request)
         return json_response(desk.review(draft, ground, await desk.facts(draft, ground, as_of), as_of))
 
     async def submit(request: Request) -> Response:

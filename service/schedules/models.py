@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, field
 
 from events.configurations import (
+    DAILY,
+    ONE_DAY,
     Id,
     LookbackConfig,
     ParameterValues,
@@ -35,6 +38,12 @@ class CreateSchedule(Body, frozen=True, kw_only=True):
     """Sets a schedule to work, without a report; `lookback_config` is the window of each run. `timezone` is that
     of the windows' dates; absent means the advertiser zone of the instance."""
 
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {
+        "name": "Untitled",
+        "lookback_config": ONE_DAY,
+        "schedule_config": DAILY,
+    }
+
     name: Name
     instance_id: Id
     workflow_id: Id
@@ -48,6 +57,8 @@ class CreateSchedule(Body, frozen=True, kw_only=True):
 class ChangeSchedule(Body, frozen=True, kw_only=True):
     """Changes what is given, from the next run on. `workflow_id` also brings the schedule to that workflow's
     newest SQL: without it the schedule keeps the SQL that it was set to work with."""
+
+    stand_ins: ClassVar[Mapping[str, Any] | None] = {}
 
     name: Name | None = None
     workflow_id: Id | None = None

@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from tests.service import ONCE, WEEK, Service
+from tests.service import ONCE, UNKNOWN_ID, WEEK, Service
 
 
 async def submit(api: Service, kind: str, workflow: str) -> Any:
@@ -63,7 +62,7 @@ async def test_pages_miss_and_repeat_nothing_while_others_submit(api: Service) -
         "é",
         base64.urlsafe_b64encode(b"nonsense").decode(),
         base64.urlsafe_b64encode(b"2025-01-01 1").decode(),
-        base64.urlsafe_b64encode(f"0001-01-01T00:00:00+14:00 {uuid4()}".encode()).decode(),
+        base64.urlsafe_b64encode(f"0001-01-01T00:00:00+14:00 {UNKNOWN_ID}".encode()).decode(),
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
     ],
 )
@@ -93,8 +92,13 @@ async def test_read_models_that_lag_are_503_and_worth_another_try(
 ) -> None:
     monkeypatch.setattr("service.http.PROJECTION_PATIENCE", 0.2)
     async with held_projector(api) as position:
-        for path in ("/api/data-collections", f"/api/data-collections/{uuid4()}", "/api/workflows", "/api/instances"):
-            answer = await api.get(f"{path}?min_position={position}")
+        for path in (
+            "/api/data-collections",
+            f"/api/data-collections/{UNKNOWN_ID}",
+            "/api/workflows",
+            "/api/instances",
+        ):
+            answer = await api.get(f"/api/{path}?min_position={position}")
             assert (answer.status, answer.json["code"]) == (503, "projection_behind")
             assert answer.headers["Retry-After"] == "1"
     assert (await api.get(f"/api/workflows?min_position={position}")).status == 200
@@ -107,7 +111,7 @@ async def test_a_position_that_the_log_does_not_have_is_refused_at_once(api: Ser
 
 
 async def test_a_collection_just_submitted_says_how_to_wait_for_it(api: Service) -> None:
-    answer = await api.get(f"/api/data-collections/{uuid4()}")
+    answer = await api.get(f"/api/data-collections/{UNKNOWN_ID}")
     assert "min_position" in answer.json["detail"]
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Any
-from uuid import uuid4
 
 import aiohttp
 import pytest
 
 from service.problems import CATALOGUE
-from tests.service import Service
+from tests.service import UNKNOWN_ID, Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,11 +28,11 @@ def api(shared_api: Service) -> Service:
         ("DELETE", "/api/reports", 405, "method_not_allowed"),
         ("OPTIONS", "/api/workflows", 405, "method_not_allowed"),
         ("PUT", "/healthz", 405, "method_not_allowed"),
-        ("GET", f"/api/data-collections/{uuid4()}", 404, "not_found"),
+        ("GET", f"/api/data-collections/{UNKNOWN_ID}", 404, "not_found"),
         ("GET", "/api/data-collections/nonsense", 404, "not_found"),
-        ("GET", f"/api/data-collections/{uuid4()}/progress", 404, "not_found"),
-        ("GET", f"/api/data-collections/{uuid4()}/results", 404, "not_found"),
-        ("GET", f"/api/data-collections/{uuid4()}/results?format=xml", 400, "bad_request"),
+        ("GET", f"/api/data-collections/{UNKNOWN_ID}/progress", 404, "not_found"),
+        ("GET", f"/api/data-collections/{UNKNOWN_ID}/results", 404, "not_found"),
+        ("GET", f"/api/data-collections/{UNKNOWN_ID}/results?format=xml", 400, "bad_request"),
         ("GET", "/api/events?limit=0", 400, "bad_request"),
         ("GET", "/api/events?limit=1001", 400, "bad_request"),
         ("GET", "/api/events?after=-1", 400, "bad_request"),
@@ -79,7 +78,7 @@ async def test_refusals_are_no_faults_and_leave_the_connection_open(
         with caplog.at_level(logging.WARNING):
             for method, path in (
                 ("POST", "/api/workflows"),
-                ("GET", f"/api/reports/{uuid4()}"),
+                ("GET", f"/api/reports/{UNKNOWN_ID}"),
                 ("GET", "/api/events?limit=0"),
                 ("GET", "/api/nothing"),
             ):
@@ -97,7 +96,7 @@ async def test_a_fault_of_ours_is_500_without_its_details(
         raise ZeroDivisionError("a secret of ours")
 
     monkeypatch.setattr("service.builder.ground.read_stream", broken)
-    answer = await api.get(f"/api/reports/{uuid4()}")
+    answer = await api.get(f"/api/reports/{UNKNOWN_ID}")
     assert (answer.status, answer.json["code"]) == (500, "internal")
     assert b"secret" not in answer.body
     assert "a secret of ours" in "".join(capsys.readouterr())
@@ -110,7 +109,7 @@ async def test_a_database_that_is_away_is_503_and_worth_another_try(
         raise ConnectionRefusedError
 
     monkeypatch.setattr("service.builder.ground.read_stream", away)
-    answer = await api.get(f"/api/reports/{uuid4()}")
+    answer = await api.get(f"/api/reports/{UNKNOWN_ID}")
     assert (answer.status, answer.json["code"]) == (503, "database_unavailable")
     assert int(answer.headers["Retry-After"]) > 0
 

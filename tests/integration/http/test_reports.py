@@ -6,12 +6,11 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from tests.postgres import Database
-from tests.service import INSTANCE_ID, ONCE, WEEK, Service, serving, settings_for
+from tests.service import INSTANCE_ID, ONCE, UNKNOWN_ID, WEEK, Service, serving, settings_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -188,7 +187,7 @@ async def test_if_match_with_a_star_fits_any_version(api: Service) -> None:
     assert (await api.get(path, If_Match='"1"')).status == 412
 
 
-@pytest.mark.parametrize("id", ["nonsense", "%00", str(uuid4())])
+@pytest.mark.parametrize("id", ["nonsense", "%00", UNKNOWN_ID])
 async def test_an_unknown_report_is_404_at_every_address(api: Service, id: str) -> None:
     await api.workflow()
     for step, body in (("schedule", ONCE), ("review", {}), ("submit", {"digest": "0" * 64})):

@@ -57,6 +57,42 @@ async def test_every_mistake_is_named_at_once(api: Service) -> None:
     assert "custom" in problems["/lookback_config/startDate"]
 
 
+async def test_faults_of_form_hide_none_of_meaning(api: Service) -> None:
+    """Each of the six would be refused alone: three have no right form, three mean what cannot be."""
+    parameters = await step(
+        api, lookback_config={"type": "relative", "value": 426, "unit": "days"}, parameters={"brnad": "x"}, timezone=1
+    )
+    schedule = {
+        "schedule_type": "backfill",
+        "colour": "blue",
+        "backfill_config": {
+            "segmentation_config": {"type": "daily", "parallel_limit": 11, "order": "random"},
+        },
+    }
+    problems = refused(await api.post("/api/report-builder/review", {"parameters": parameters, "schedule": schedule}))
+    assert list(problems) == [
+        "/parameters/timezone",
+        "/schedule/backfill_config/segmentation_config/order",
+        "/schedule/colour",
+        "/parameters/parameters/brnad",
+        "/parameters/lookback_config",
+        "/schedule/backfill_config/segmentation_config/parallel_limit",
+    ]
+    assert str(TODAY - timedelta(days=425)) in problems["/parameters/lookback_config"]
+    alone = refused(await api.post(f"{await api.report()}/parameters", parameters))
+    assert list(alone) == ["/timezone", "/parameters/brnad", "/lookback_config"]
+
+
+async def test_what_had_to_be_replaced_is_not_judged(api: Service) -> None:
+    """A window with a wrong unit is wrong for that alone, and nothing is recorded of a mended body."""
+    path = await api.report()
+    before = (await api.get(path)).json["version"]
+    lookback = {"type": "relative", "value": 426, "unit": "fortnights"}
+    answer = await api.post(f"{path}/parameters", await step(api, lookback_config=lookback, colour="blue"))
+    assert list(refused(answer)) == ["/lookback_config/unit", "/colour"]
+    assert (await api.get(path)).json["version"] == before
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
