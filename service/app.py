@@ -137,7 +137,7 @@ def create_app(parts: Parts) -> Starlette:
         *audit_routes(pool),
     ]
     app = Starlette(
-        routes=[*endpoints, *contract_routes(endpoints, anonymous=True)],
+        routes=[*endpoints, *contract_routes(endpoints, anonymous=parts.door.for_local_person)],
         middleware=[Middleware(LimitBody), Middleware(RateHeaders)],
         exception_handlers=EXCEPTION_HANDLERS,
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -30,6 +32,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Notes how many examples a property was held against; oracles note theirs by `record_property`."""
+    told = getattr(item, "hypothesis_statistics", None)
+    if told and call.when == "call":
+        item.user_properties.append(("cases", sum(map(int, re.findall(r"(\d+) passing,", told)))))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how many cases the tests of properties and oracles ran, by file."""
+    files: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "cases":
+                files[report.nodeid.partition("::")[0]] += value
+    if files:
+        terminalreporter.section(f"{files.total():,} cases of properties and oracles")
+        for file, count in files.most_common():
+            terminalreporter.write_line(f"{count:>12,}  {file}")
 
 
 @pytest.fixture(scope="session")

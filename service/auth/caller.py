@@ -40,11 +40,6 @@ class Caller(msgspec.Struct, frozen=True):
         if scope is not None and not self.may(scope):
             raise Refused("forbidden", f"this takes the scope {scope}; ask for a token or a role that has it")
 
-    @property
-    def reads_all_teams(self) -> bool:
-        """Whether the caller may read what is another team's, in the log and its audit."""
-        return self.may("audit:read")
-
 
 LOCAL = Caller("local", UUID("00000000-0000-7000-8000-000000000001"), SCOPES, ("local",))
 

@@ -79,7 +79,7 @@ class Door:
         self.codes = Codes()
         self._issuers = issuers
         self._team_claim = team_claim
-        self._for_local_person = for_local_person
+        self.for_local_person = for_local_person
         self._gives_codes = gives_codes
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
@@ -164,7 +164,7 @@ class Door:
                 if not shows_csrf_token(session, request.headers.get("x-csrf-token")):
                     raise Refused("csrf_token_wrong", "send X-CSRF-Token as GET /auth/session answers it")
             return principal
-        if self._for_local_person and self.site.is_local(request):
+        if self.for_local_person and self.site.is_local(request):
             return _LOCAL_PERSON
         raise CredentialRefused("none was sent")
 

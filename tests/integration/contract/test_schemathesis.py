@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ HANGING = 600
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 
-async def test_the_service_does_what_its_document_says(shared_api: Service, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_service_does_what_its_document_says(
+    shared_api: Service, record_property: Callable[[str, object], None]
+) -> None:
     submitted = await shared_api.submitted()
     made = {"instance_id": INSTANCE_ID, "collection_id": submitted["collection_id"]}
     made |= {"report_id": submitted["report_id"], "workflow_id": await shared_api.workflow()}
@@ -42,5 +45,4 @@ async def test_the_service_does_what_its_document_says(shared_api: Service, caps
     count = re.search(r"(\d+) generated, (\d+) passed", output)
     assert count, output
     assert count[1] == count[2]
-    with capsys.disabled():
-        print(f"\nschemathesis: {count[1]} cases passed")
+    record_property("cases", int(count[1]))

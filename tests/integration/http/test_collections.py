@@ -92,12 +92,7 @@ async def test_read_models_that_lag_are_503_and_worth_another_try(
 ) -> None:
     monkeypatch.setattr("service.http.PROJECTION_PATIENCE", 0.2)
     async with held_projector(api) as position:
-        for path in (
-            "/api/data-collections",
-            f"/api/data-collections/{UNKNOWN_ID}",
-            "/api/workflows",
-            "/api/instances",
-        ):
+        for path in ("data-collections", f"data-collections/{UNKNOWN_ID}", "workflows", "instances"):
             answer = await api.get(f"/api/{path}?min_position={position}")
             assert (answer.status, answer.json["code"]) == (503, "projection_behind")
             assert answer.headers["Retry-After"] == "1"
