@@ -143,6 +143,9 @@ class CustomLookback(Body, frozen=True, kw_only=True, tag_field="type", tag="cus
 LookbackConfig = RelativeLookback | CustomLookback
 
 
+SegmentOrder = Literal["newest_first", "oldest_first"]
+
+
 class SegmentationConfig(Body, frozen=True, kw_only=True):
     """How a window is cut and its segments are run. `week_start` is set for weekly segments only.
 
@@ -156,7 +159,7 @@ class SegmentationConfig(Body, frozen=True, kw_only=True):
     parallel_limit: Count = 10
     retry_failed: bool = True
     max_attempts: Count = 5
-    order: Literal["newest_first", "oldest_first"] = "newest_first"
+    order: SegmentOrder = "newest_first"
     reprocess: Literal["missing", "failed", "all"] = "missing"
     stop_after_failures: Count | None = None
 
@@ -168,6 +171,11 @@ class SegmentationConfig(Body, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.week_start is None and self.type == "weekly":
             force_setattr(self, "week_start", 1)
+
+    @property
+    def attempts(self) -> int:
+        """How often a segment is tried at most."""
+        return self.max_attempts if self.retry_failed else 1
 
     @classmethod
     def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:

@@ -10,10 +10,10 @@ from uuid import UUID
 import msgspec
 
 from events.codec import encode
-from events.configurations import SegmentationConfig
 from events.envelope import RecordedEvent
+from events.types import collection as collections
 from events.types import segment as segments
-from events.types.collection import BackfillStatus, CollectionCreated, CollectionFinished
+from events.types.collection import BackfillStatus, CollectionCreated
 from projections.rows import Rows, Table
 
 
@@ -52,6 +52,9 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     updated_at: datetime
     schedule_id: UUID | None = None
     backfill_of_schedule: UUID | None = None
+    paused: str | None = None
+    cancelled: str | None = None
+    front_at: datetime | None = None
 
 
 class SegmentRow(msgspec.Struct, kw_only=True):
@@ -75,6 +78,7 @@ class SegmentRow(msgspec.Struct, kw_only=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     updated_at: datetime
+    front_at: datetime | None = None
 
 
 COLLECTIONS = Table("report_data_collections", "collection_id", CollectionRow)
@@ -120,7 +124,6 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
     assert isinstance(data, CollectionCreated)
     assert event.workflow_id is not None
     collection_id = UUID(event.entity_id)
-    segmentation = data.segmentation_config or SegmentationConfig(type="daily")
     reused = [planned.reuses for planned in data.segments if planned.reuses]
     collection = CollectionRow(
         collection_id=collection_id,
@@ -137,9 +140,9 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
         as_of=data.as_of,
         window_start=data.window_start,
         window_end=data.window_end,
-        parallel_limit=segmentation.parallel_limit,
-        newest_first=segmentation.order == "newest_first",
-        max_attempts=segmentation.max_attempts if segmentation.retry_failed else 1,
+        parallel_limit=data.segmentation.parallel_limit,
+        newest_first=data.segmentation.order == "newest_first",
+        max_attempts=data.segmentation.attempts,
         backfill_status="pending",
         segments_total=len(data.segments),
         segments_skipped=len(reused),
@@ -174,10 +177,42 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
         rows.add(SEGMENTS, segment)
 
 
-def collection_finished(event: RecordedEvent, data: Any, rows: Rows) -> None:
-    assert isinstance(data, CollectionFinished)
+class Act(msgspec.Struct, frozen=True):
+    """What a person did to a collection that lasts, as the columns `paused` and `cancelled` keep it."""
+
+    by: UUID | None
+    at: datetime
+    reason: str | None
+
+
+def want_moved_collection(event: RecordedEvent, rows: Rows) -> None:
+    want_collection(event, rows)
+    if (segment_id := getattr(event.data, "segment_id", None)) is not None:
+        rows.want(SEGMENTS, segment_id)
+
+
+def collection_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
     collection = rows.change(COLLECTIONS, UUID(event.entity_id))
-    collection.finished_at = event.recorded_at
+    match data:
+        case collections.CollectionPaused():
+            collection.paused = encode(Act(event.user_id, event.recorded_at, data.reason))
+        case collections.CollectionResumed():
+            collection.paused = None
+        case collections.CollectionCancelled():
+            collection.cancelled = encode(Act(event.user_id, event.recorded_at, data.reason))
+        case collections.CollectionChanged():
+            collection.parallel_limit = data.parallel_limit
+            collection.max_attempts = data.max_attempts
+            collection.newest_first = data.order == "newest_first"
+        case collections.MovedToFront():
+            if data.segment_id is None:
+                collection.front_at = event.recorded_at
+            else:
+                rows.change(SEGMENTS, data.segment_id).front_at = event.recorded_at
+        case collections.CollectionRetried():
+            collection.finished_at = None
+        case collections.CollectionFinished():
+            collection.finished_at = event.recorded_at
     collection.stream_version = event.stream_version
     collection.updated_at = event.recorded_at
 
@@ -229,6 +264,13 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             segment.status = "failed"
             segment.error = data.error
             segment.finished_at = now
+        case segments.Cancelled():
+            segment.status = "cancelled"
+            segment.retry_at = None
+            segment.finished_at = now
+        case segments.Retried():
+            segment.status = "pending"
+            segment.error = segment.finished_at = None
     segment.stream_version = event.stream_version
     segment.updated_at = collection.updated_at = now
     after = COUNTERS.get(segment.status)
@@ -241,7 +283,10 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
 
 
 TABLES = (COLLECTIONS, SEGMENTS)
-HANDLERS = {
-    "collection.created": (want_collection, collection_created),
-    "collection.finished": (want_collection, collection_finished),
-} | {name: (want_segment, segment_moved) for name, _ in segments.EVENTS}
+HANDLERS = (
+    {name: (want_moved_collection, collection_moved) for name, _ in collections.EVENTS}
+    | {
+        "collection.created": (want_collection, collection_created),
+    }
+    | {name: (want_segment, segment_moved) for name, _ in segments.EVENTS}
+)

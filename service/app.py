@@ -32,6 +32,7 @@ from service.builder.routes import builder_routes
 from service.clock import Clock
 from service.commands import Commands
 from service.contract.routes import contract_routes
+from service.data_collections.controls import control_routes
 from service.data_collections.routes import collection_routes
 from service.endpoints import Answer, Endpoint
 from service.http import json_response
@@ -130,6 +131,7 @@ def create_app(parts: Parts) -> Starlette:
         *instance_routes(pool, commands),
         *account_routes(pool, commands, parts.accounts),
         *collection_routes(pool),
+        *control_routes(pool, commands, teams),
         collection_creation(pool, commands, teams, clock),
         *result_routes(pool, parts.store),
         *schedule_routes(pool, commands, teams, parts.store, clock),

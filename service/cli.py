@@ -30,6 +30,7 @@ from service.auth.door import own_key_file
 from service.auth.own_key import OwnKey, own_claims
 from service.bootstrap import ROLES, Role, database_url, running
 from service.clock_cli import clock
+from service.data_collections.cli import collections
 from service.demo import DemoFailed, DemoOptions, run_demo
 from service.logs import configure_logs
 from service.schedules.cli import schedules
@@ -279,6 +280,7 @@ def rebuild() -> None:
 
 
 cli.add_command(clock)
+cli.add_command(collections)
 cli.add_command(schedules)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +19,7 @@ from db.pool import Pool
 from events import codec
 from events.append import AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
 from events.envelope import stream_of
+from events.validation import Body
 from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
 from service.endpoints import Recorded
@@ -27,7 +29,16 @@ from service.problems import Refused
 
 Kind = TypeVar("Kind")
 
-OUR_STREAMS = (stream_of("team", ""), stream_of("schedule", ""))
+OUR_STREAMS = tuple(stream_of(kind, "") for kind in ("team", "schedule", "collection"))
+
+
+Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class WithReason(Body, frozen=True, kw_only=True):
+    """Why, in the caller's own words; it is recorded."""
+
+    reason: Reason | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -43,6 +43,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "not_archived": (409, "The workflow is not archived"),
     "not_reviewed": (409, "What was reviewed is not what stands now"),
     "step_missing": (409, "An earlier step is missing"),
+    "collection_state": (409, "The collection's state does not allow it"),
     "schedule_state": (409, "The schedule's state does not allow it"),
     "out_of_reach": (409, "AMC does not have the window's days"),
     "log_rewound": (409, "The log does not have that position"),

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from events.configurations import LookbackConfig, ParameterValues, SegmentationConfig
+from events.configurations import LookbackConfig, ParameterValues, SegmentationConfig, SegmentOrder
 from events.types.workflow import DeclaredParameter
 
 Lane = Literal["interactive", "bulk"]
@@ -68,6 +68,11 @@ class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
     content_key: str = ""
 
     @property
+    def segmentation(self) -> SegmentationConfig:
+        """How it runs; where the window is one segment, that is all that counts of it."""
+        return self.segmentation_config or SegmentationConfig(type="daily")
+
+    @property
     def segments_skipped(self) -> int:
         """How many segments are there already."""
         return sum(bool(planned.reuses) for planned in self.segments)
@@ -83,7 +88,54 @@ class CollectionFinished(msgspec.Struct, frozen=True):
     rows: int
 
 
+class CollectionPaused(msgspec.Struct, frozen=True):
+    """No segment gets a slot from here on; those that have one come to their end."""
+
+    reason: str | None
+
+
+class CollectionResumed(msgspec.Struct, frozen=True):
+    """The pause is over."""
+
+    reason: str | None
+
+
+class CollectionCancelled(msgspec.Struct, frozen=True):
+    """What has not run runs no more, and AMC is asked to cancel what it runs. Nothing leads back from here."""
+
+    reason: str | None
+
+
+class CollectionChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """How the rest of it runs from here on: all of it as it now stands."""
+
+    parallel_limit: int
+    max_attempts: int
+    order: SegmentOrder
+    reason: str | None
+
+
+class MovedToFront(msgspec.Struct, frozen=True):
+    """It runs before the others of its owner; with `segment_id` that segment does before the others of it."""
+
+    segment_id: UUID | None
+    reason: str | None
+
+
+class CollectionRetried(msgspec.Struct, frozen=True):
+    """These failed segments are to run again: each has a `segment.retried` in the same append."""
+
+    segment_ids: tuple[UUID, ...]
+    reason: str | None
+
+
 EVENTS = {
     ("collection.created", 1): CollectionCreated,
+    ("collection.paused", 1): CollectionPaused,
+    ("collection.resumed", 1): CollectionResumed,
+    ("collection.cancelled", 1): CollectionCancelled,
+    ("collection.changed", 1): CollectionChanged,
+    ("collection.moved_to_front", 1): MovedToFront,
+    ("collection.retried", 1): CollectionRetried,
     ("collection.finished", 1): CollectionFinished,
 }

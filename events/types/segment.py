@@ -111,6 +111,22 @@ class Failed(msgspec.Struct, frozen=True):
     error: str
 
 
+class Cancelled(msgspec.Struct, frozen=True):
+    """The segment has come to its end because its collection was cancelled. AMC has no execution of it that still
+    runs. `attempt` is 0 where it never had a slot."""
+
+    collection_id: UUID
+    attempt: int
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """A person lets a failed segment run again. `attempt` is the last one that it had; its next are counted from
+    there."""
+
+    collection_id: UUID
+    attempt: int
+
+
 EVENTS = {
     ("segment.dispatched", 1): Dispatched,
     ("segment.submission_started", 1): SubmissionStarted,
@@ -121,4 +137,6 @@ EVENTS = {
     ("segment.retry_scheduled", 1): RetryScheduled,
     ("segment.released", 1): Released,
     ("segment.failed", 1): Failed,
+    ("segment.cancelled", 1): Cancelled,
+    ("segment.retried", 1): Retried,
 }

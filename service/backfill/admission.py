@@ -1,4 +1,5 @@
-"""The admission role: gives slots, sends again what was lost, and declares collections finished.
+"""The admission role: gives slots, sends again what was lost, ends what was cancelled, and declares collections
+finished.
 
 Any number of processes may run it; the database decides who gives which slot.
 """
@@ -17,6 +18,7 @@ from events.append import AppendRequest, Conflict, Write
 from events.envelope import Metadata, NewEvent, new_id, stream_of
 from events.feed import Feed
 from events.types.collection import CollectionFinished
+from events.types.segment import Cancelled
 from events.writer import AppendWriter, LogUnavailable, Overloaded
 from projections.runner import wait_projected
 from service.backfill.broker.messages import StepMessage
@@ -64,7 +66,8 @@ class Admission:
                     # A broker that keeps nothing starts empty: whatever was on its way before must be sent again.
                     await self._pool.execute("UPDATE segment_leases SET lease_until = clock_timestamp()")
                     lost = False
-                if loop.time() >= renew_at:
+                recalled = await self.cancel()
+                if recalled or loop.time() >= renew_at:
                     await self.renew()
                     renew_at = loop.time() + interval
                 while await self.admit() == BATCH:
@@ -100,6 +103,22 @@ class Admission:
             if len(rows) < BATCH:
                 return total
 
+    async def cancel(self) -> int:
+        """Ends what cancelled collections have waiting, and recalls the leases of what they have at work, to be
+        renewed at once: the next step finds the cancellation. Answers how many leases."""
+        rows = await self._pool.fetch(
+            "SELECT w.segment_id, w.collection_id, w.stream_version, w.attempts, c.team_id, c.user_id, c.workflow_id"
+            "  FROM report_data_collections c JOIN report_data_weeks w USING (collection_id)"
+            " WHERE c.cancelled IS NOT NULL AND c.finished_at IS NULL AND w.status IN ('pending', 'waiting')"
+            "   AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)"
+        )
+        ends = await asyncio.gather(*(self._writer.append(_cancellation(row)) for row in rows), return_exceptions=True)
+        for end in ends:
+            # A conflict is one that has just been given a slot: its lease is recalled.
+            if isinstance(end, BaseException) and not isinstance(end, Conflict):
+                raise end
+        return await self._pool.fetchval("SELECT recall_cancelled()")  # type: ignore[no-any-return]
+
     async def finish(self) -> None:
         """Records the end of each collection whose segments have all come to theirs."""
         rows = await self._pool.fetch(
@@ -134,6 +153,17 @@ class Admission:
             return
         self._feed.appended(max(row["last_position"] for row in rows))
         await self._broker.publish([_first_message(row) for row in rows])
+
+
+def _cancellation(row: Any) -> AppendRequest:
+    event = NewEvent(
+        data=Cancelled(row["collection_id"], row["attempts"]),
+        team_id=row["team_id"],
+        user_id=row["user_id"],
+        workflow_id=row["workflow_id"],
+        metadata=Metadata(correlation_id=str(row["collection_id"])),
+    )
+    return AppendRequest((Write(stream_of("segment", row["segment_id"]), row["stream_version"] or "none", (event,)),))
 
 
 def _first_message(row: Any) -> StepMessage:

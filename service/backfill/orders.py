@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 
 from db.pool import Pool
-from events.configurations import SegmentationConfig
 from events.envelope import stream_of
 from events.reader import read_stream
 from events.types.collection import CollectionCreated
@@ -15,9 +14,7 @@ from events.types.instance import InstanceAdded
 from events.types.segment import SubmissionStarted
 from events.types.workflow import DeclaredParameter
 from service.amc.models import ExecutionRequest, Instance, Parameter, Workflow, workflow_id
-from service.backfill.retries import RetryPolicy
 from service.data_collections.windows import Window, amc_window
-from service.settings import Settings
 
 MAX_REMEMBERED = 1000
 
@@ -30,7 +27,6 @@ class Order(msgspec.Struct, frozen=True):
     workflow: Workflow
     collection: CollectionCreated
     windows: dict[UUID, Window]
-    retries: RetryPolicy
 
     def request(self, segment_id: UUID, timeout_seconds: int) -> ExecutionRequest:
         """The execution to ask AMC for. Raises ValueError for a day that the zone skipped: it has no hours."""
@@ -60,11 +56,10 @@ def request_of(intent: SubmissionStarted, timeout_seconds: int) -> ExecutionRequ
 
 
 class Orders:
-    """Reads orders from the log and remembers them: a collection's configuration never changes."""
+    """Reads orders from the log and remembers them: what a segment runs never changes."""
 
-    def __init__(self, pool: Pool, settings: Settings) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._settings = settings
         self._known: dict[UUID, Order] = {}
 
     async def order(self, collection_id: UUID) -> Order:
@@ -77,7 +72,6 @@ class Orders:
         instance_events = await read_stream(self._pool, stream_of("instance", created.instance_id))
         if not instance_events or not isinstance(added := instance_events[0].data, InstanceAdded):
             raise LookupError(f"the log has no instance {created.instance_id}")
-        segmentation = created.segmentation_config or SegmentationConfig(type="daily")
         parameters = tuple(_declared(parameter) for parameter in created.declared_parameters)
         order = Order(
             account_id=added.account_id,
@@ -93,11 +87,6 @@ class Orders:
             ),
             collection=created,
             windows={planned.segment_id: Window(planned.start, planned.end) for planned in created.segments},
-            retries=RetryPolicy(
-                max_attempts=segmentation.max_attempts if segmentation.retry_failed else 1,
-                base=self._settings.retry_base,
-                cap=self._settings.retry_cap,
-            ),
         )
         if len(self._known) >= MAX_REMEMBERED:
             self._known.pop(next(iter(self._known)))

@@ -18,7 +18,8 @@ class Segment(msgspec.Struct, frozen=True):
     """Where a segment stands. `fence` is the version of its last dispatch; `step` is what comes next,
     None where it waits for a new attempt or has come to its end.
 
-    `intents` are the submissions begun in this attempt, each with its time on the database's clock.
+    `attempt` counts from 1; those up to `counted_from` were before a person let it run again. `intents` are the
+    submissions begun in this attempt, each with its time on the database's clock.
     """
 
     version: int = 0
@@ -28,6 +29,7 @@ class Segment(msgspec.Struct, frozen=True):
     collection_id: UUID | None = None
     fence: int = 0
     attempt: int = 0
+    counted_from: int = 0
     step: WorkStep | None = None
     intents: tuple[tuple[datetime, SubmissionStarted], ...] = ()
     execution_id: str | None = None
@@ -58,7 +60,15 @@ class Segment(msgspec.Struct, frozen=True):
                 changes |= {"started": True}
             case segment.Executed():
                 changes |= {"step": "fetch", "columns": data.columns, "executed_at": event.recorded_at}
-            case segment.Completed() | segment.RetryScheduled() | segment.Released() | segment.Failed():
+            case segment.Retried():
+                changes |= {"counted_from": data.attempt}
+            case (
+                segment.Completed()
+                | segment.RetryScheduled()
+                | segment.Released()
+                | segment.Failed()
+                | segment.Cancelled()
+            ):
                 changes |= {"step": None}
         return msgspec.structs.replace(self, **changes)
 

@@ -10,6 +10,7 @@ import structlog
 
 from events.append import KeyReused
 from events.types.segment import (
+    Cancelled,
     Completed,
     Executed,
     ResultColumn,
@@ -43,6 +44,9 @@ async def submit(turn: Turn) -> None:
     landed: it is waited out, then looked for, and sent again only where AMC shows that there is none.
     """
     if turn.segment.intents and not await _settle_lost_create(turn):
+        return
+    if turn.cancelled:
+        await turn.record(Cancelled(turn.collection_id, turn.segment.attempt))
         return
     try:
         request = turn.order.request(turn.segment_id, turn.settings.amc_execution_timeout)
@@ -136,6 +140,8 @@ async def poll(turn: Turn) -> None:
     assert execution_id is not None
     await turn.hold_lease()
     try:
+        if turn.cancelled:
+            await turn.amc.cancel_execution(turn.order.instance, execution_id)
         execution = await turn.amc.get_execution(turn.order.instance, execution_id)
     except AmcError as error:
         await turn.raise_if_held(error)

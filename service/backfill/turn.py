@@ -15,7 +15,7 @@ import msgspec
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, IdempotencyKey, Write
 from events.envelope import Metadata, NewEvent, stream_of
-from events.types.segment import ErrorKind, Failed, Released, RetryScheduled, SubmissionStarted, WorkStep
+from events.types.segment import Cancelled, ErrorKind, Failed, Released, RetryScheduled, SubmissionStarted, WorkStep
 from events.writer import AppendWriter
 from service.amc.client import AmcClient
 from service.amc.connections import Connection, Connections
@@ -23,7 +23,7 @@ from service.amc.errors import AmcError
 from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import DELAYS, Broker
 from service.backfill.orders import Order
-from service.backfill.retries import retry_delay
+from service.backfill.retries import RetryPolicy, retry_delay
 from service.backfill.segment import Segment
 from service.results.store import ResultStore
 from service.settings import Settings
@@ -54,15 +54,32 @@ class Tools(msgspec.Struct, frozen=True):
     saved_workflows: set[tuple[str, str]]
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """What people may change of a collection while it runs, as it stands at the beginning of a turn."""
+
+    cancelled: bool
+    max_attempts: int
+
+
 class Turn:
     """One delivery's turn at a segment: what it knows, and the ways to go on."""
 
-    def __init__(self, tools: Tools, message: StepMessage, segment: Segment, order: Order, lease_ends: float) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        message: StepMessage,
+        segment: Segment,
+        order: Order,
+        standing: Standing,
+        lease_ends: float,
+    ) -> None:
         self.tools = tools
         self.settings = tools.settings
         self.message = message
         self.segment = segment
         self.order = order
+        self.cancelled = standing.cancelled
+        self._max_attempts = standing.max_attempts
         self._lease_ends = lease_ends
         self._intended_at = -math.inf
         self._connection: Connection | None = None
@@ -183,11 +200,14 @@ class Turn:
     ) -> None:
         """Ends the attempt: another one later, or the segment's end. Only where no execution is left at AMC."""
         error = error.replace("\0", "\ufffd")[:MAX_ERROR]  # Amazon's words, which the log must be able to keep
-        policy = self.order.retries
-        if max_retries is not None:
-            policy = msgspec.structs.replace(policy, max_attempts=min(policy.max_attempts, max_retries + 1))
         attempt = self.segment.attempt
-        delay = retry_delay(policy, kind, attempt, random.random(), retry_after)  # noqa: S311 - spreads load
+        if self.cancelled:
+            await self.record(Cancelled(self.collection_id, attempt))
+            return
+        attempts = self._max_attempts if max_retries is None else min(self._max_attempts, max_retries + 1)
+        policy = RetryPolicy(attempts, self.settings.retry_base, self.settings.retry_cap)
+        counted = attempt - self.segment.counted_from
+        delay = retry_delay(policy, kind, counted, random.random(), retry_after)  # noqa: S311 - spreads load
         if delay is None:
             await self.record(Failed(self.collection_id, attempt, kind, error))
         else:

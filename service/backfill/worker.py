@@ -21,7 +21,7 @@ from service.backfill.broker.port import Consumption, Delivery
 from service.backfill.orders import Orders
 from service.backfill.segment import segment_of
 from service.backfill.steps import take
-from service.backfill.turn import LeaseLost, Tools, Turn
+from service.backfill.turn import LeaseLost, Standing, Tools, Turn
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ class Worker:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._orders = Orders(tools.pool, tools.settings)
+        self._orders = Orders(tools.pool)
 
     async def start(self) -> Consumption:
         """Begins to take deliveries; stop the answer to end."""
@@ -73,10 +73,22 @@ class Worker:
         if segment.fence != message.fence or segment.step is None:
             return
         assert segment.collection_id is not None
-        turn = Turn(tools, message, segment, await self._orders.order(segment.collection_id), lease_ends)
+        order = await self._orders.order(segment.collection_id)
+        turn = Turn(tools, message, segment, order, await self._standing(segment.collection_id), lease_ends)
         with structlog.contextvars.bound_contextvars(segment_id=message.segment_id, step=segment.step):
             try:
                 async with turn.kept_lease():
                     await take(turn)
             except (Conflict, LeaseLost):
                 log.info("step_overtaken")  # another holds a newer fence, and goes on from what is recorded
+
+    async def _standing(self, collection_id: UUID) -> Standing:
+        """What people have made of the collection since it was set to work, as far as the read models know it."""
+        row = await self._tools.pool.fetchrow(
+            "SELECT cancelled IS NOT NULL AS cancelled, max_attempts FROM report_data_collections"
+            " WHERE collection_id = $1",
+            collection_id,
+        )
+        if row is None:
+            raise LookupError(f"the read models have no collection {collection_id}")
+        return Standing(row["cancelled"], row["max_attempts"])

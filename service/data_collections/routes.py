@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from db.pool import Pool
-from events.configurations import LookbackConfig, SegmentationConfig
+from events.configurations import LookbackConfig, SegmentationConfig, SegmentOrder
 from events.types.collection import BackfillStatus, Lane
 from service.amc.accounts import Hold
 from service.amc.holds import held_account, hold_in
 from service.auth.caller import Caller, caller_of
 from service.data_collections.segmentation import SegmentType
 from service.endpoints import Answer, Endpoint, Position, Query, path_id, read_query
-from service.http import json_response, keeping_json, newest, page_of, read_cursor, wait_position
+from service.http import etag, json_response, keeping_json, newest, page_of, read_cursor, wait_position
 from service.problems import Refused
 
 SegmentStatus = Literal[
@@ -28,9 +28,17 @@ SegmentStatus = Literal[
 ]
 
 
+class Act(Answer, frozen=True, kw_only=True):
+    """What a person did to a collection, and still holds."""
+
+    by: UUID | None
+    at: datetime
+    reason: str | None
+
+
 class CollectionAnswer(Answer, frozen=True, kw_only=True):
-    """A collection as it stands. `window_start` and `window_end` are dates in `timezone`, both included. `held_by`
-    is why its work does not go on, and what to do."""
+    """A collection as it stands. `window_start` and `window_end` are dates in `timezone`, both included. `paused` and
+    `cancelled` say who did so, `held_by` why its work does not go on otherwise, and what to do."""
 
     collection_id: UUID
     report_id: UUID | None
@@ -58,6 +66,12 @@ class CollectionAnswer(Answer, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime
+    parallel_limit: int
+    max_attempts: int
+    order: SegmentOrder
+    paused: Act | None
+    cancelled: Act | None
+    version: int
     held_by: Hold | None
 
 
@@ -122,7 +136,14 @@ class ReadOne(Query, frozen=True, kw_only=True):
     min_position: Position = 0
 
 
-COLUMNS = ", ".join(name for name in CollectionAnswer.__struct_fields__ if name != "held_by")
+COLUMNS = ", ".join(
+    {
+        "order": "CASE WHEN newest_first THEN 'newest_first' ELSE 'oldest_first' END AS \"order\"",
+        "version": "stream_version AS version",
+    }.get(name, name)
+    for name in CollectionAnswer.__struct_fields__
+    if name != "held_by"
+)
 # Of unfinished collections alone: for the others nothing is waited for any more.
 HELD = f"CASE WHEN finished_at IS NULL THEN {held_account('report_data_collections.instance_id')} END AS held_by"
 SEGMENT_COLUMNS = ", ".join(SegmentAnswer.__struct_fields__)
@@ -140,7 +161,8 @@ def collection_routes(pool: Pool) -> list[Endpoint]:
 
     async def read(request: Request) -> Response:
         query = read_query(request, ReadOne)
-        return json_response(shown(await find_collection(pool, request, query.min_position)))
+        row = await find_collection(pool, request, query.min_position)
+        return json_response(shown(row), headers=etag(row["version"]))
 
     async def progress(request: Request) -> Response:
         query = read_query(request, ReadProgress)
@@ -208,7 +230,9 @@ async def find_collection(pool: Pool, request: Request, min_position: int) -> as
 
 def shown(row: asyncpg.Record) -> dict[str, Any]:
     """The row as callers see it; its JSON columns stay JSON."""
-    return keeping_json(row, "lookback_config", "segmentation_config") | {"held_by": hold_in(row["held_by"])}
+    return keeping_json(row, "lookback_config", "segmentation_config", "paused", "cancelled") | {
+        "held_by": hold_in(row["held_by"])
+    }
 
 
 def list_statement(query: ListCollections, caller: Caller) -> tuple[str, list[Any]]:

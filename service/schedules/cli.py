@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from service.api_client import ApiClient
-from service.settings import read_settings
+from service.api_commands import as_json, carry_out, print_json, reason, send
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as it is.")
 schedule_id = click.argument("schedule_id")
-reason = click.option("--reason", help="Why; it is recorded.")
 
 
 @click.group()
@@ -29,9 +24,9 @@ def schedules() -> None:
 @as_json
 def list_schedules(status: str | None, limit: int, as_json: bool) -> None:
     """List the newest schedules."""
-    page = _send("GET", "/api/schedules", status=status, limit=limit)
+    page = send("GET", "/api/schedules", status=status, limit=limit)
     if as_json:
-        _print_json(page)
+        print_json(page)
         return
     table = Table("schedule", "name", "status", "next run", "last run", "runs")
     for item in page["items"]:
@@ -48,10 +43,10 @@ def list_schedules(status: str | None, limit: int, as_json: bool) -> None:
 @as_json
 def show(schedule_id: str, count: int, as_json: bool) -> None:
     """Show a schedule, what comes next, and its newest runs."""
-    schedule = _send("GET", f"/api/schedules/{schedule_id}")
-    runs = _send("GET", f"/api/schedules/{schedule_id}/runs", limit=count)["items"]
+    schedule = send("GET", f"/api/schedules/{schedule_id}")
+    runs = send("GET", f"/api/schedules/{schedule_id}/runs", limit=count)["items"]
     if as_json:
-        _print_json({**schedule, "runs": runs})
+        print_json({**schedule, "runs": runs})
         return
     click.echo(f"{schedule['name']}: {'held' if schedule['held'] else schedule['status']}")
     for sentence in schedule["sentences"]:
@@ -104,22 +99,11 @@ def end(schedule_id: str, reason: str | None, as_json: bool) -> None:
 
 
 def _command(schedule_id: str, command: str, body: dict[str, Any], as_json: bool) -> None:
-    path = f"/api/schedules/{schedule_id}"
-    answer = _send("POST", f"{path}/{command}", body)
-    # Until it shows, so that the next command sees what this one did.
-    _send("GET", path, min_position=answer["position"])
+    answer = carry_out("POST", f"/api/schedules/{schedule_id}", f"/{command}", body)
     if as_json:
-        _print_json(answer)
+        print_json(answer)
     elif "collection_id" in answer:
         click.echo(f"started: collection {answer['collection_id']}")
     else:
         following = f", next run {answer['next_run_at']}" if answer["next_run_at"] else ""
         click.echo(f"{answer['status']}{following}")
-
-
-def _send(method: str, path: str, body: object = None, **query: Any) -> Any:
-    return asyncio.run(ApiClient(read_settings()).send(method, path, body, **query))
-
-
-def _print_json(value: object) -> None:
-    click.echo(msgspec.json.encode(value).decode())

@@ -24,13 +24,13 @@ from events.types.schedule import EndCause, LocalTime, RunCause
 from events.types.workflow import DeclaredParameter
 from events.validation import Body
 from projections.schedules import RunStatus, ScheduleStatus
+from service.commands import Reason
 from service.endpoints import Answer, Position, Query, Recorded
 from service.results.read import Format
 from service.schedules.preview import RunWindow
 from service.schedules.words import Upcoming
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 Limit = Annotated[int, Meta(ge=1, le=200)]
 
 
@@ -66,12 +66,6 @@ class ChangeSchedule(Body, frozen=True, kw_only=True):
     lookback_config: LookbackConfig | None = None
     schedule_config: ScheduleConfig | None = None
     segmentation_config: SegmentationConfig | None = None
-    reason: Reason | None = None
-
-
-class WithReason(Body, frozen=True, kw_only=True):
-    """Why, in the caller's own words; it is recorded."""
-
     reason: Reason | None = None
 
 

@@ -19,7 +19,7 @@ from events.types.schedule import Configured, Resumed, RunStarted
 from service.auth.caller import Caller, caller_of
 from service.builder.ground import load_ground
 from service.clock import Clock
-from service.commands import Commands, Decision
+from service.commands import Commands, Decision, WithReason
 from service.endpoints import Endpoint, path_id, read_query
 from service.http import etag, json_response, keeping_json, newest, page_of, read_cursor, refuse_stale, wait_position
 from service.problems import Refused
@@ -45,7 +45,6 @@ from service.schedules.models import (
     SchedulePage,
     ScheduleSetUp,
     ScheduleSummary,
-    WithReason,
 )
 from service.schedules.plan import fingerprint_of, plan_schedule
 from service.schedules.preview import RunWindow, next_windows

@@ -72,7 +72,18 @@ def sentence(result: subprocess.CompletedProcess[str]) -> str:
 def test_help_names_every_command(run: Run) -> None:
     result = run("--help")
     assert result.returncode == 0
-    for command in ("run", "demo", "token", "migrate", "projections", "accounts", "schedules", "clock", "amc-sandbox"):
+    for command in (
+        "run",
+        "demo",
+        "token",
+        "migrate",
+        "projections",
+        "accounts",
+        "collections",
+        "schedules",
+        "clock",
+        "amc-sandbox",
+    ):
         assert re.search(rf"^  {command} ", result.stdout, re.MULTILINE), command
 
 

@@ -34,7 +34,8 @@ BEGIN
     FROM instance_days d WHERE d.day = _day;
 
   -- A turn is the number of slots that the collection (user, team) would have with this one: sorting by
-  -- turns gives round-robin over teams, in them over users, in them over collections.
+  -- turns gives round-robin over teams, in them over users, in them over collections. What was moved to the
+  -- front passes only what is of the same user.
   FOR _candidate IN
     WITH collection_use AS (
       SELECT l.collection_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot GROUP BY l.collection_id
@@ -47,7 +48,7 @@ BEGIN
       SELECT a.account_id FROM (SELECT DISTINCT i.account_id FROM amc_instances i) a
        WHERE NOT account_held(a.account_id)
     ), collection_turns AS (
-      SELECT c.collection_id, c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.created_at,
+      SELECT c.collection_id, c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.created_at, c.front_at,
              i.max_concurrent, i.max_executions_per_day, s.segment_id, s.stream_version, s.attempts, coalesce(u.used, 0) + s.turn AS turn
         FROM report_data_collections c
         JOIN amc_instances i ON i.instance_id = c.instance_id
@@ -55,8 +56,9 @@ BEGIN
         LEFT JOIN collection_use u ON u.collection_id = c.collection_id
         CROSS JOIN LATERAL (
           SELECT w.segment_id, w.stream_version, w.attempts,
-                 row_number() OVER (ORDER BY CASE WHEN c.newest_first THEN DATE '2000-01-01' - w.week_start
-                                                  ELSE w.week_start - DATE '2000-01-01' END) AS turn
+                 row_number() OVER (ORDER BY w.front_at DESC NULLS LAST,
+                                    CASE WHEN c.newest_first THEN DATE '2000-01-01' - w.week_start
+                                         ELSE w.week_start - DATE '2000-01-01' END) AS turn
             FROM report_data_weeks w
            WHERE w.collection_id = c.collection_id
              AND (w.status = 'pending' OR (w.status = 'waiting' AND w.retry_at <= clock_timestamp()))
@@ -64,10 +66,11 @@ BEGIN
            ORDER BY turn
            LIMIT least(_wanted, greatest(0, c.parallel_limit - coalesce(u.used, 0)))
         ) s
-       WHERE c.finished_at IS NULL
+       WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.cancelled IS NULL
     ), user_turns AS (
       SELECT t.*, coalesce(u.used, 0) + row_number() OVER (
-               PARTITION BY t.team_id, t.user_id ORDER BY t.turn, t.created_at, t.collection_id) AS user_turn
+               PARTITION BY t.team_id, t.user_id
+               ORDER BY t.front_at DESC NULLS LAST, t.turn, t.created_at, t.collection_id) AS user_turn
         FROM collection_turns t
         LEFT JOIN user_use u ON u.team_id = t.team_id AND u.user_id IS NOT DISTINCT FROM t.user_id
     )

@@ -8,7 +8,7 @@ import random
 import shutil
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -284,7 +284,9 @@ def pythons_answer(config: dict[str, Any], as_of: date, retention: int) -> tuple
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_lookbacks_agree_with_python(database: asyncpg.Connection[Any], seed: int) -> None:
+async def test_lookbacks_agree_with_python(
+    database: asyncpg.Connection[Any], seed: int, record_property: Callable[[str, object], None]
+) -> None:
     chance = random.Random(seed)
     cases = [(random_lookback(chance), random_date(chance), chance.choice([425, 425, 400, 1000])) for _ in range(3000)]
     # try_lookback finds its callees by the search path; the functions themselves do not need one.
@@ -310,10 +312,13 @@ async def test_lookbacks_agree_with_python(database: asyncpg.Connection[Any], se
         assert row["valid"] == valid, context
         assert (row["limit_error"] is None) == (valid is not None), context
     assert 200 < refused < 2000
+    record_property("cases", len(cases))
 
 
 @pytest.mark.parametrize("type", ["daily", "weekly", "monthly"])
-async def test_segments_agree_with_python(database: asyncpg.Connection[Any], type: str) -> None:
+async def test_segments_agree_with_python(
+    database: asyncpg.Connection[Any], type: str, record_property: Callable[[str, object], None]
+) -> None:
     chance = random.Random(type)
     cases: list[tuple[date, date, int]] = [
         (date(1, 1, 1), date(1, 3, 2), 5),
@@ -339,3 +344,4 @@ async def test_segments_agree_with_python(database: asyncpg.Connection[Any], typ
         expected = segments(Window(start, end), type, week_start)  # type: ignore[arg-type]
         found = list(zip(row["numbers"], row["starts"], row["ends"], strict=True))
         assert found == [(segment.number, segment.start, segment.end) for segment in expected]
+    record_property("cases", len(cases))

@@ -1,0 +1,223 @@
+"""`/api/data-collections/{id}` while it runs: pause, resume, cancel, change, move to the front, run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+
+from db.pool import Pool
+from events.append import Write
+from events.configurations import SegmentOrder
+from events.envelope import Metadata, NewEvent, stream_of
+from events.reader import read_head, read_stream
+from events.types.segment import Retried
+from events.validation import Body, Problem
+from service.amc.instances import load_instance
+from service.auth.caller import Caller
+from service.commands import Commands, Decision, Reason, WithReason
+from service.data_collections import state as collections
+from service.data_collections.state import Collection, collection_of
+from service.endpoints import Endpoint, Handler, Recorded, path_id
+from service.http import refuse_stale, wait_position
+from service.problems import Refused
+from service.teams.limits import Teams
+
+
+class ChangeCollection(Body, frozen=True, kw_only=True):
+    """Changes how the rest of a collection runs; what is not given stays."""
+
+    parallel_limit: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    max_attempts: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    order: SegmentOrder | None = None
+    reason: Reason | None = None
+
+
+class ToFront(Body, frozen=True, kw_only=True):
+    """Puts the collection before the others of its owner, or with `segment_id` that segment before the others of
+    the collection."""
+
+    segment_id: UUID | None = None
+    reason: Reason | None = None
+
+
+class RetrySegments(Body, frozen=True, kw_only=True):
+    """Runs failed segments again: those named, or all of them."""
+
+    segment_ids: Annotated[tuple[UUID, ...], Meta(min_length=1)] | None = None
+    reason: Reason | None = None
+
+
+class CollectionMoved(Recorded, frozen=True, kw_only=True):
+    """The collection after a command."""
+
+    collection_id: UUID
+    version: int
+    paused: bool
+    cancelled: bool
+    parallel_limit: int
+    max_attempts: int
+    order: SegmentOrder
+
+
+class CollectionRetriedAnswer(CollectionMoved, frozen=True, kw_only=True):
+    """The collection, and the segments that run again."""
+
+    segment_ids: tuple[UUID, ...]
+
+
+def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoint]:
+    """The routes over the log that `pool` reads and `commands` appends to."""
+
+    async def load(request: Request, caller: Caller) -> tuple[UUID, Collection]:
+        """The collection that the path names, of the caller's team, at the version that `If-Match` asks for."""
+        collection_id = path_id(request, "collection_id", "collection")
+        state = collection_of(await read_stream(pool, stream_of("collection", collection_id)))
+        if state.version == 0 or state.team_id != caller.team_id:
+            raise Refused("not_found", f"there is no collection {collection_id}")
+        refuse_stale(request, state.version, "collection")
+        return collection_id, state
+
+    def command(decided: Callable[[Collection, str | None], msgspec.Struct]) -> Handler:
+        """A command that takes a reason and nothing else."""
+
+        async def run(request: Request) -> Response:
+            async def decide(body: WithReason, caller: Caller) -> Decision:
+                collection_id, state = await load(request, caller)
+                return _decision(collection_id, state, decided(state, body.reason), caller)
+
+            return await commands.run(request, WithReason, decide)
+
+        return run
+
+    async def front(request: Request) -> Response:
+        async def decide(body: ToFront, caller: Caller) -> Decision:
+            collection_id, state = await load(request, caller)
+            return _decision(collection_id, state, collections.to_front(state, body.segment_id, body.reason), caller)
+
+        return await commands.run(request, ToFront, decide)
+
+    async def change(request: Request) -> Response:
+        async def decide(body: ChangeCollection, caller: Caller) -> Decision:
+            collection_id, state = await load(request, caller)
+            if body.parallel_limit is None and body.max_attempts is None and body.order is None:
+                raise Refused("bad_request", "there is nothing to change; give at least one field beside reason")
+            assert state.created is not None
+            instance = await load_instance(pool, state.created.instance_id, caller.team_id)
+            if instance and body.parallel_limit and body.parallel_limit > instance.max_concurrent:
+                most = f"the instance runs {instance.max_concurrent} at once; give at most that"
+                problem = Problem("/parallel_limit", most)
+                raise Refused("invalid", most, problems=[problem])
+            changed = collections.change(
+                state,
+                body.reason,
+                parallel_limit=body.parallel_limit,
+                max_attempts=body.max_attempts,
+                order=body.order,
+            )
+            return _decision(collection_id, state, changed, caller)
+
+        return await commands.run(request, ChangeCollection, decide)
+
+    async def retry(request: Request) -> Response:
+        async def decide(body: RetrySegments, caller: Caller) -> Decision:
+            collection_id, state = await load(request, caller)
+            await wait_position(pool, await read_head(pool))
+            rows = await pool.fetch(
+                "SELECT segment_id, stream_version, attempts FROM report_data_weeks"
+                " WHERE collection_id = $1 AND status = 'failed' ORDER BY week_start",
+                collection_id,
+            )
+            failed = {row["segment_id"]: row for row in rows}
+            retried = collections.retry(state, failed, body.segment_ids, body.reason)
+            again = [failed[segment_id] for segment_id in retried.segment_ids]
+            writes = [
+                Write(
+                    stream_of("segment", row["segment_id"]),
+                    row["stream_version"],
+                    (_event(collection_id, state, Retried(collection_id, row["attempts"]), caller),),
+                )
+                for row in again
+            ]
+            assert state.created is not None
+            if state.finished and state.created.lane == "bulk":
+                writes += await teams.admit(caller, backfill=collection_id)
+            decision = _decision(collection_id, state, retried, caller, more=writes)
+            answer = CollectionRetriedAnswer(**msgspec.structs.asdict(decision.answer), segment_ids=retried.segment_ids)
+            return msgspec.structs.replace(decision, answer=answer)
+
+        return await commands.run(request, RetrySegments, decide)
+
+    one = "/api/data-collections/{collection_id}"
+
+    def control(
+        method: Literal["POST", "PATCH"],
+        path: str,
+        handler: Handler,
+        summary: str,
+        body: type[Body] = WithReason,
+        answer: type[Recorded] = CollectionMoved,
+        *more: str,
+    ) -> Endpoint:
+        return Endpoint(
+            method,
+            path,
+            handler,
+            summary=summary,
+            body=body,
+            answer=answer,
+            scope="collections:write",
+            refusals=("not_found", "stale", "collection_state", "version_conflict", *more),
+        )
+
+    pause, resume, cancel = (command(act) for act in (collections.pause, collections.resume, collections.cancel))
+    return [
+        control("PATCH", one, change, "Change how the rest of a collection runs", ChangeCollection),
+        control("POST", f"{one}/pause", pause, "Give a collection's segments no more slots"),
+        control("POST", f"{one}/resume", resume, "Let a paused collection go on"),
+        control("POST", f"{one}/cancel", cancel, "End a collection, and what AMC runs for it"),
+        control("POST", f"{one}/front", front, "Let a collection, or a segment of it, run next", ToFront),
+        control(
+            "POST",
+            f"{one}/retry",
+            retry,
+            "Run failed segments again",
+            RetrySegments,
+            CollectionRetriedAnswer,
+            "too_many_backfills",
+            "projection_behind",
+        ),
+    ]
+
+
+def _event(collection_id: UUID, state: Collection, data: msgspec.Struct, caller: Caller) -> NewEvent:
+    return NewEvent(
+        data=data,
+        team_id=caller.team_id,
+        user_id=caller.user_id,
+        workflow_id=state.workflow_id,
+        metadata=Metadata(correlation_id=str(collection_id)),
+    )
+
+
+def _decision(
+    collection_id: UUID, state: Collection, data: msgspec.Struct, caller: Caller, more: Iterable[Write] = ()
+) -> Decision:
+    """The command's event at the version that was read, and where the collection stands after it."""
+    after = state.after(data)
+    write = Write(stream_of("collection", collection_id), state.version, (_event(collection_id, state, data, caller),))
+    answer = CollectionMoved(
+        collection_id=collection_id,
+        version=after.version,
+        paused=after.paused,
+        cancelled=after.cancelled,
+        parallel_limit=after.parallel_limit,
+        max_attempts=after.max_attempts,
+        order=after.order,
+    )
+    return Decision((write, *more), answer)

@@ -1,0 +1,153 @@
+"""A collection as its events have made it, and what a person may do to it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Container
+from collections.abc import Iterable
+from uuid import UUID
+
+import msgspec
+
+from events.configurations import SegmentOrder
+from events.envelope import RecordedEvent
+from events.types import collection as events
+from service.problems import Refused
+
+
+class Collection(msgspec.Struct, frozen=True):
+    """Where a collection stands; `version` is its stream's, 0 where it does not exist."""
+
+    version: int = 0
+    team_id: str = ""
+    workflow_id: str = ""
+    created: events.CollectionCreated | None = None
+    parallel_limit: int = 0
+    max_attempts: int = 0
+    order: SegmentOrder = "newest_first"
+    paused: bool = False
+    cancelled: bool = False
+    finished: bool = False
+
+    def evolve(self, event: RecordedEvent) -> Collection:
+        """The collection after one more recorded event."""
+        state = self
+        if isinstance(data := event.data, events.CollectionCreated):
+            state = msgspec.structs.replace(
+                self,
+                team_id=event.team_id,
+                workflow_id=event.workflow_id or "",
+                created=data,
+                parallel_limit=data.segmentation.parallel_limit,
+                max_attempts=data.segmentation.attempts,
+                order=data.segmentation.order,
+            )
+        return state.after(data)
+
+    def after(self, data: object) -> Collection:
+        """The collection after one more event, at the next version."""
+        changes: dict[str, object] = {"version": self.version + 1}
+        match data:
+            case events.CollectionChanged():
+                changes |= {
+                    "parallel_limit": data.parallel_limit,
+                    "max_attempts": data.max_attempts,
+                    "order": data.order,
+                }
+            case events.CollectionPaused():
+                changes |= {"paused": True}
+            case events.CollectionResumed():
+                changes |= {"paused": False}
+            case events.CollectionCancelled():
+                changes |= {"cancelled": True}
+            case events.CollectionRetried():
+                changes |= {"finished": False}
+            case events.CollectionFinished():
+                changes |= {"finished": True}
+        return msgspec.structs.replace(self, **changes)
+
+
+def collection_of(history: Iterable[RecordedEvent]) -> Collection:
+    """The collection that a stream's events have made."""
+    state = Collection()
+    for event in history:
+        state = state.evolve(event)
+    return state
+
+
+def pause(state: Collection, reason: str | None) -> events.CollectionPaused:
+    _refuse_ended(state)
+    if state.paused:
+        raise _refused("it is paused already")
+    return events.CollectionPaused(reason)
+
+
+def resume(state: Collection, reason: str | None) -> events.CollectionResumed:
+    _refuse_ended(state)
+    if not state.paused:
+        raise _refused("it is not paused")
+    return events.CollectionResumed(reason)
+
+
+def cancel(state: Collection, reason: str | None) -> events.CollectionCancelled:
+    _refuse_ended(state)
+    return events.CollectionCancelled(reason)
+
+
+def to_front(state: Collection, segment_id: UUID | None, reason: str | None) -> events.MovedToFront:
+    """Refuses a segment that is not the collection's."""
+    _refuse_ended(state)
+    if segment_id is not None:
+        _refuse_strangers(state, [segment_id])
+    return events.MovedToFront(segment_id, reason)
+
+
+def change(
+    state: Collection,
+    reason: str | None,
+    *,
+    parallel_limit: int | None,
+    max_attempts: int | None,
+    order: SegmentOrder | None,
+) -> events.CollectionChanged:
+    """What is not given stays as it is."""
+    _refuse_ended(state)
+    return events.CollectionChanged(
+        parallel_limit=parallel_limit or state.parallel_limit,
+        max_attempts=max_attempts or state.max_attempts,
+        order=order or state.order,
+        reason=reason,
+    )
+
+
+def retry(
+    state: Collection, failed: Container[UUID], wanted: Iterable[UUID] | None, reason: str | None
+) -> events.CollectionRetried:
+    """Lets the `wanted` ones of the `failed` segments run again, all of them where none are named."""
+    if state.cancelled:
+        raise _refused("it was cancelled; set the same configuration to work again")
+    named = list(dict.fromkeys(failed if wanted is None else wanted))
+    _refuse_strangers(state, named)
+    if others := [id for id in named if id not in failed]:
+        raise _refused(f"the segment {others[0]} has not failed, only failed ones can run again")
+    if not named:
+        raise _refused("no segment of it has failed")
+    return events.CollectionRetried(tuple(named), reason)
+
+
+def _refuse_ended(state: Collection) -> None:
+    if state.cancelled:
+        raise _refused("it was cancelled; set the same configuration to work again")
+    if state.finished:
+        raise _refused("it has come to its end; failed segments can be run again with POST …/retry")
+
+
+def _refuse_strangers(state: Collection, segment_ids: Iterable[UUID]) -> None:
+    assert state.created is not None
+    own = {planned.segment_id for planned in state.created.segments}
+    for id in segment_ids:
+        if id not in own:
+            raise Refused("not_found", f"the collection has no segment {id}; GET its progress for their ids")
+
+
+def _refused(why: str) -> Refused:
+    return Refused("collection_state", why)

@@ -1,0 +1,224 @@
+"""What a person does to a collection while it runs: at once, with who and why, and never twice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from events.envelope import stream_of
+from events.reader import read_stream
+from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, TableFile, running_sandbox
+from tests.postgres import Database
+from tests.service import UNKNOWN_ID, Numbers, Service, serving, settings_for
+
+DAYS = 12
+AT_ONCE = 3
+
+
+@pytest.fixture
+async def slow(numbers: Numbers) -> AsyncIterator[RunningSandbox]:
+    """AMC that takes half a second for each execution."""
+    table = TableFile(name="numbers", path=numbers.file, date_column="date")
+    options = SandboxOptions(tables=(table,), port=0, running_seconds=0.5)
+    async with running_sandbox(options) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def api(database: Database, tmp_path: Path, slow: RunningSandbox) -> AsyncIterator[Service]:
+    async with serving(settings_for(database, tmp_path, slow)) as service:
+        yield service
+
+
+async def backfill(api: Service, numbers: Numbers, **segmentation: Any) -> str:
+    """A backfill of twelve days at work: its path."""
+    schedule = {
+        "schedule_type": "backfill",
+        "backfill_config": {
+            "segmentation_config": {"type": "daily", "parallel_limit": AT_ONCE, "max_attempts": 1, **segmentation},
+            "lookback_config": numbers.window(DAYS),
+        },
+    }
+    submitted = await api.submitted(schedule, window=numbers.window(DAYS))
+    await api.read(f"/api/data-collections?min_position={submitted['position']}")
+    return f"/api/data-collections/{submitted['collection_id']}"
+
+
+async def until(api: Service, path: str, holds: Callable[[Any], bool], seconds: float = 20) -> Any:
+    """The progress, once it is as wanted."""
+    deadline = time.monotonic() + seconds
+    while not holds(progress := await api.read(f"{path}/progress")):
+        assert time.monotonic() < deadline, progress
+        await asyncio.sleep(0.02)
+    return progress
+
+
+def ended(progress: Any) -> bool:
+    return progress["collection"]["finished_at"] is not None
+
+
+def count(progress: Any, *statuses: str) -> int:
+    return sum(segment["status"] in statuses for segment in progress["segments"])
+
+
+def active(progress: Any) -> int:
+    return count(progress, "dispatched", "submitted", "running")
+
+
+async def test_a_pause_starts_nothing_more_and_a_resume_goes_on(api: Service, numbers: Numbers) -> None:
+    path = await backfill(api, numbers)
+    await until(api, path, lambda progress: active(progress) == AT_ONCE)
+    paused = await api.done(f"{path}/pause", {"reason": "the budget"})
+    assert paused["paused"]
+    rest = await until(api, path, lambda progress: active(progress) == 0)
+    assert 0 < count(rest, "completed") < DAYS
+    await asyncio.sleep(1)
+    assert count(await api.read(f"{path}/progress"), "completed") == count(rest, "completed")
+    assert rest["collection"]["paused"]["reason"] == "the budget"
+    assert rest["collection"]["paused"]["by"]
+    assert rest["collection"]["backfill_status"] == "in_progress"
+    again = await api.post(f"{path}/pause", {})
+    assert (again.status, again.json["code"]) == (409, "collection_state")
+    await api.done(f"{path}/resume", {})
+    whole = await until(api, path, ended)
+    assert whole["collection"]["backfill_status"] == "completed"
+    assert whole["collection"]["paused"] is None
+
+
+async def test_a_cancel_ends_what_waits_and_what_amc_runs(api: Service, slow: RunningSandbox, numbers: Numbers) -> None:
+    path = await backfill(api, numbers)
+    await until(api, path, lambda progress: count(progress, "running") == AT_ONCE)
+    begun = time.monotonic()
+    await api.done(f"{path}/cancel", {"reason": "wrong brand"})
+    end = await until(api, path, ended)
+    assert time.monotonic() - begun < 5
+    assert count(end, "cancelled", "completed") == DAYS
+    assert count(end, "cancelled") >= DAYS - 2 * AT_ONCE
+    collection = end["collection"]
+    assert collection["backfill_status"] == ("partial" if count(end, "completed") else "failed")
+    assert collection["cancelled"]["reason"] == "wrong brand"
+    executions = {execution.execution_id: execution.status for execution in slow.sandbox.executions.values()}
+    assert set(executions.values()) <= {"CANCELLED", "SUCCEEDED"}
+    known = {segment["amc_execution_id"]: segment["status"] for segment in end["segments"]}
+    assert set(executions) == set(known) - {None}
+    assert any(executions[id] == "CANCELLED" for id, status in known.items() if id and status == "cancelled")
+    for act in ("cancel", "pause", "resume", "front", "retry"):
+        answer = await api.post(f"{path}/{act}", {})
+        assert (answer.status, answer.json["code"]) == (409, "collection_state")
+
+
+async def test_a_cancelled_backfill_no_longer_counts_for_its_user(api: Service, numbers: Numbers) -> None:
+    paths = [await backfill(api, numbers) for _ in range(5)]
+    for path in paths:
+        await api.done(f"{path}/cancel", {})
+    for path in paths:
+        await until(api, path, ended)
+    await backfill(api, numbers)
+
+
+async def test_the_limit_is_lowered_and_raised_while_it_runs(api: Service, numbers: Numbers) -> None:
+    path = await backfill(api, numbers)
+    await until(api, path, lambda progress: active(progress) == AT_ONCE)
+    changed = await api.send("PATCH", path, {"parallel_limit": 1, "order": "oldest_first", "reason": "calmly"})
+    assert changed.status == 200, changed.body
+    assert changed.headers["ETag"] == '"2"'
+    at_changed = {key: changed.json[key] for key in ("parallel_limit", "max_attempts", "order")}
+    assert at_changed == {"parallel_limit": 1, "max_attempts": 1, "order": "oldest_first"}
+    await until(api, path, lambda progress: active(progress) <= 1)
+    for _ in range(20):
+        assert active(await api.read(f"{path}/progress")) <= 1
+        await asyncio.sleep(0.05)
+    assert (await api.send("PATCH", path, {"parallel_limit": 9})).status == 200
+    await until(api, path, lambda progress: active(progress) > AT_ONCE)
+    await until(api, path, ended)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"parallel_limit": 11}, 422, "invalid"),
+        ({"parallel_limit": 0}, 422, "invalid"),
+        ({"order": "random"}, 422, "invalid"),
+        ({"reason": "nothing"}, 400, "bad_request"),
+    ],
+)
+async def test_a_change_that_cannot_be_is_refused(
+    api: Service, numbers: Numbers, body: Any, status: int, code: str
+) -> None:
+    path = await backfill(api, numbers)
+    answer = await api.send("PATCH", path, body)
+    assert (answer.status, answer.json["code"]) == (status, code)
+
+
+async def test_a_segment_and_a_collection_go_to_the_front(api: Service, numbers: Numbers) -> None:
+    first = await backfill(api, numbers, parallel_limit=1)
+    segments = (await until(api, first, lambda progress: active(progress) == 1))["segments"]
+    # Newest first: the oldest would be the last.
+    oldest = segments[0]["segment_id"]
+    await api.done(f"{first}/front", {"segment_id": oldest})
+    started = await until(api, first, lambda progress: progress["segments"][0]["status"] not in ("pending",))
+    assert count(started, "pending") >= DAYS - 3
+    answer = await api.post(f"{first}/front", {"segment_id": UNKNOWN_ID})
+    assert (answer.status, answer.json["code"]) == (404, "not_found")
+
+
+async def test_failed_segments_run_again_and_complete_it(api: Service, slow: RunningSandbox, numbers: Numbers) -> None:
+    slow.sandbox.faults.set(Faults(fail_rate=1))
+    path = await backfill(api, numbers, parallel_limit=10)
+    failed = await until(api, path, ended)
+    assert failed["collection"]["backfill_status"] == "failed"
+    slow.sandbox.faults.set(Faults())
+    one = failed["segments"][3]["segment_id"]
+    answer = await api.done(f"{path}/retry", {"segment_ids": [one], "reason": "AMC was ill"})
+    assert answer["segment_ids"] == [one]
+    partly = await until(api, path, lambda progress: ended(progress) and count(progress, "completed") == 1)
+    assert partly["collection"]["backfill_status"] == "partial"
+    answer = await api.post(f"{path}/retry", {"segment_ids": [one]})
+    assert (answer.status, answer.json["code"]) == (409, "collection_state")
+    rest = await api.done(f"{path}/retry", {})
+    assert len(rest["segment_ids"]) == DAYS - 1
+    whole = await until(api, path, lambda progress: ended(progress) and count(progress, "completed") == DAYS)
+    assert whole["collection"]["backfill_status"] == "completed"
+    assert {segment["attempts"] for segment in whole["segments"]} == {2}
+    numbers_read = await api.rows({"collection_id": whole["collection"]["collection_id"]})
+    assert len(numbers_read) == DAYS
+    assert len(slow.sandbox.executions) == 2 * DAYS
+
+
+async def test_each_act_is_an_event_with_who_and_why(api: Service, numbers: Numbers) -> None:
+    path = await backfill(api, numbers)
+    await api.done(f"{path}/pause", {"reason": "a"})
+    await api.done(f"{path}/resume", {"reason": "b"})
+    await api.done(f"{path}/front", {"reason": "c"})
+    await api.send("PATCH", path, {"max_attempts": 2, "reason": "d"})
+    await api.done(f"{path}/cancel", {"reason": "e"})
+    collection_id = UUID(path.rpartition("/")[2])
+    created, *acts = await read_stream(api.program.pool, stream_of("collection", collection_id))
+    acts = [event for event in acts if event.event_type != "collection.finished"]
+    assert [(event.event_type, msgspec.to_builtins(event.data)["reason"]) for event in acts] == [
+        ("collection.paused", "a"),
+        ("collection.resumed", "b"),
+        ("collection.moved_to_front", "c"),
+        ("collection.changed", "d"),
+        ("collection.cancelled", "e"),
+    ]
+    assert {event.user_id for event in acts} == {created.user_id}
+    assert acts[0].recorded_at - created.recorded_at < timedelta(seconds=20)
+
+
+async def test_controls_take_their_scope_and_team_and_version(api: Service, numbers: Numbers) -> None:
+    path = await backfill(api, numbers)
+    stale = await api.post(f"{path}/pause", {}, If_Match='"7"')
+    assert (stale.status, stale.json["code"]) == (412, "stale")
+    api.act_as("local", ["reports:write"])
+    assert (await api.post(f"{path}/pause", {})).status == 403
+    api.act_as("strangers")
+    assert (await api.post(f"{path}/pause", {})).status == 404
