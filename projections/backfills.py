@@ -13,7 +13,7 @@ from events.codec import encode
 from events.envelope import RecordedEvent
 from events.types import collection as collections
 from events.types import segment as segments
-from events.types.collection import BackfillStatus, CollectionCreated
+from events.types.collection import BackfillStatus, CollectionCreated, HoldCause
 from projections.rows import Rows, Table
 
 
@@ -54,6 +54,8 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     backfill_of_schedule: UUID | None = None
     paused: str | None = None
     cancelled: str | None = None
+    held: str | None = None
+    sql_taken: bool = False
     front_at: datetime | None = None
 
 
@@ -150,6 +152,7 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
         content_key=data.content_key,
         schedule_id=data.schedule_id,
         backfill_of_schedule=data.backfill_of_schedule,
+        sql_taken=data.sql_checked or bool(reused),
         stream_version=event.stream_version,
         created_at=event.recorded_at,
         updated_at=event.recorded_at,
@@ -185,6 +188,15 @@ class Act(msgspec.Struct, frozen=True):
     reason: str | None
 
 
+class Held(msgspec.Struct, frozen=True):
+    """Why a collection does not go on by itself, as the column `held` keeps it."""
+
+    cause: HoldCause
+    segment_id: UUID
+    at: datetime
+    error: str
+
+
 def want_moved_collection(event: RecordedEvent, rows: Rows) -> None:
     want_collection(event, rows)
     if (segment_id := getattr(event.data, "segment_id", None)) is not None:
@@ -197,7 +209,9 @@ def collection_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
         case collections.CollectionPaused():
             collection.paused = encode(Act(event.user_id, event.recorded_at, data.reason))
         case collections.CollectionResumed():
-            collection.paused = None
+            collection.paused = collection.held = None
+        case collections.CollectionHeld():
+            collection.held = encode(Held(data.cause, data.segment_id, event.recorded_at, data.error))
         case collections.CollectionCancelled():
             collection.cancelled = encode(Act(event.user_id, event.recorded_at, data.reason))
         case collections.CollectionChanged():
@@ -244,6 +258,7 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
         case segments.Executed():
             segment.status = "running"
             segment.started_at = segment.started_at or now
+            collection.sql_taken = True
         case segments.Completed():
             segment.status = "completed"
             segment.row_count = data.rows

@@ -56,8 +56,9 @@ class Seed:
         sql: str = "SELECT date, SUM(value) AS value FROM numbers GROUP BY date",
         oldest_first: bool = False,
         max_attempts: int = 5,
+        sql_checked: bool = True,
     ) -> UUID:
-        """A collection of daily segments that ends on `last`; answers its id."""
+        """A collection of daily segments that ends on `last`, whose SQL AMC knows; answers its id."""
         collection_id = new_id()
         first = last - timedelta(days=segments - 1)
         days = [first + timedelta(days=number) for number in range(segments)]
@@ -71,6 +72,7 @@ class Seed:
                 order="oldest_first" if oldest_first else "newest_first",
             ),
             segments=tuple(PlannedSegment(new_id(), number, day, day) for number, day in enumerate(days, 1)),
+            sql_checked=sql_checked,
         )  # fmt: skip
         await self.append(stream_of("collection", collection_id), created, team=team, user=user)
         return collection_id

@@ -12,6 +12,7 @@ from events.configurations import LookbackConfig, ParameterValues, SegmentationC
 from events.types.workflow import DeclaredParameter
 
 Lane = Literal["interactive", "bulk"]
+HoldCause = Literal["sql_rejected"]
 BackfillStatus = Literal["pending", "in_progress", "completed", "failed", "partial"]
 
 
@@ -46,7 +47,8 @@ class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
 
     `segmentation_config` is null where the window is one segment. `schedule_id` is set for a run of a schedule,
     `backfill_of_schedule` for the history that a schedule was submitted with. `content_key` is the SHA-256 of all
-    that decides a segment's result beside its days: equal keys and days mean equal results.
+    that decides a segment's result beside its days: equal keys and days mean equal results. `sql_checked`: AMC has
+    taken the SQL and the parameters before, so that all segments may run at once; else one runs first.
     """
 
     name: str
@@ -66,6 +68,7 @@ class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
     schedule_id: UUID | None = None
     backfill_of_schedule: UUID | None = None
     content_key: str = ""
+    sql_checked: bool = False
 
     @property
     def segmentation(self) -> SegmentationConfig:
@@ -95,9 +98,18 @@ class CollectionPaused(msgspec.Struct, frozen=True):
 
 
 class CollectionResumed(msgspec.Struct, frozen=True):
-    """The pause is over."""
+    """The pause or the hold is over."""
 
     reason: str | None
+
+
+class CollectionHeld(msgspec.Struct, frozen=True):
+    """Nothing more of it runs until a person resumes or cancels it. `sql_rejected`: AMC refused the SQL or the
+    parameters, which are the same for every segment; `error` is its own text, about this segment."""
+
+    cause: HoldCause
+    segment_id: UUID
+    error: str
 
 
 class CollectionCancelled(msgspec.Struct, frozen=True):
@@ -133,6 +145,7 @@ EVENTS = {
     ("collection.created", 1): CollectionCreated,
     ("collection.paused", 1): CollectionPaused,
     ("collection.resumed", 1): CollectionResumed,
+    ("collection.held", 1): CollectionHeld,
     ("collection.cancelled", 1): CollectionCancelled,
     ("collection.changed", 1): CollectionChanged,
     ("collection.moved_to_front", 1): MovedToFront,

@@ -77,7 +77,8 @@ async def submit(turn: Turn) -> None:
             log.warning("create_unanswered", error=str(error))
             await turn.go_on("submit", turn.settings.amc_timeout)
         else:
-            await turn.fail(error.kind, str(error), retry_after=error.retry_after)
+            rejected = error.code == "refused" and error.kind == "permanent"
+            await turn.fail(error.kind, str(error), retry_after=error.retry_after, sql_rejected=rejected)
         return
     await _submitted(turn, execution, adopted=False)
 
@@ -165,6 +166,8 @@ async def poll(turn: Turn) -> None:
             failure.reason,
             retry_after=failure.retry_after,
             max_retries=failure.retries,
+            # What AMC rejects without a reason that we know, it rejects for the request.
+            sql_rejected=failure.code == "permanent" or (failure.code == "unknown" and execution.status == "REJECTED"),
         )
     else:
         if execution.status == "RUNNING" and not turn.segment.started:

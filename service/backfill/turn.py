@@ -15,6 +15,7 @@ import msgspec
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, IdempotencyKey, Write
 from events.envelope import Metadata, NewEvent, stream_of
+from events.types.collection import CollectionHeld
 from events.types.segment import Cancelled, ErrorKind, Failed, Released, RetryScheduled, SubmissionStarted, WorkStep
 from events.writer import AppendWriter
 from service.amc.client import AmcClient
@@ -55,10 +56,13 @@ class Tools(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What people may change of a collection while it runs, as it stands at the beginning of a turn."""
+    """The collection at the beginning of a turn. `sql_taken`: AMC has run its SQL before; `others_left`: other segments
+    of it have not come to their end."""
 
     cancelled: bool
     max_attempts: int
+    sql_taken: bool
+    others_left: bool
 
 
 class Turn:
@@ -78,8 +82,7 @@ class Turn:
         self.message = message
         self.segment = segment
         self.order = order
-        self.cancelled = standing.cancelled
-        self._max_attempts = standing.max_attempts
+        self._standing = standing
         self._lease_ends = lease_ends
         self._intended_at = -math.inf
         self._connection: Connection | None = None
@@ -92,6 +95,11 @@ class Turn:
     def collection_id(self) -> UUID:
         assert self.segment.collection_id is not None
         return self.segment.collection_id
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the collection was cancelled."""
+        return self._standing.cancelled
 
     @property
     def connection(self) -> Connection:
@@ -161,19 +169,18 @@ class Turn:
         if self._lease_ends - asyncio.get_running_loop().time() < self.settings.amc_timeout:
             await self._refresh_lease()
 
-    async def record(self, data: msgspec.Struct, *, claim: str | None = None) -> None:
+    async def record(
+        self, data: msgspec.Struct, *, claim: str | None = None, of_collection: msgspec.Struct | None = None
+    ) -> None:
         """Appends to the segment's stream at the version that was seen: a newer dispatch makes it a conflict.
 
-        `claim` is an AMC execution that is this segment's from now on. Raises Conflict, and KeyReused where
-        another segment, or an earlier attempt, has claimed it.
+        `of_collection` is an event of its collection that is recorded with it. `claim` is an AMC execution that is
+        this segment's from now on. Raises Conflict, and KeyReused where another segment, or an earlier attempt, has
+        claimed it.
         """
-        event = NewEvent(
-            data=data,
-            team_id=self.segment.team_id,
-            user_id=self.segment.user_id,
-            workflow_id=self.segment.workflow_id,
-            metadata=Metadata(correlation_id=str(self.collection_id)),
-        )
+        writes = [Write(stream_of("segment", self.segment_id), self.segment.version, (self._event(data),))]
+        if of_collection is not None:
+            writes.append(Write(stream_of("collection", self.collection_id), "any", (self._event(of_collection),)))
         key = None
         if claim is not None:
             instance = self.order.instance.instance_id
@@ -181,11 +188,19 @@ class Turn:
                 f"amc-execution\n{instance}\n{claim}", self.segment_id.bytes + self.segment.attempt.to_bytes(4, "big")
             )
         asked = asyncio.get_running_loop().time()
-        write = Write(stream_of("segment", self.segment_id), self.segment.version, (event,))
-        appended = await self.tools.writer.append(AppendRequest((write,), key))
+        appended = await self.tools.writer.append(AppendRequest(tuple(writes), key))
         self.segment = msgspec.structs.replace(self.segment, version=appended.versions[0])
         if isinstance(data, SubmissionStarted):
             self._intended_at = asked
+
+    def _event(self, data: msgspec.Struct) -> NewEvent:
+        return NewEvent(
+            data=data,
+            team_id=self.segment.team_id,
+            user_id=self.segment.user_id,
+            workflow_id=self.segment.workflow_id,
+            metadata=Metadata(correlation_id=str(self.collection_id)),
+        )
 
     async def go_on(self, step: WorkStep, delay: float = 0.0) -> None:
         """Sends the next order, to be handed out after `delay` seconds, with a lease that outlasts the wait."""
@@ -196,20 +211,34 @@ class Turn:
         await self.tools.broker.publish([following], delay=delay)
 
     async def fail(
-        self, kind: ErrorKind, error: str, *, retry_after: float | None = None, max_retries: int | None = None
+        self,
+        kind: ErrorKind,
+        error: str,
+        *,
+        retry_after: float | None = None,
+        max_retries: int | None = None,
+        sql_rejected: bool = False,
     ) -> None:
-        """Ends the attempt: another one later, or the segment's end. Only where no execution is left at AMC."""
+        """Ends the attempt: another one later, or the segment's end. Only where no execution is left at AMC.
+
+        `sql_rejected`: AMC takes the SQL or the parameters for wrong, which the other segments share. Where none of
+        them has shown otherwise yet, the segment's end holds the collection.
+        """
         error = error.replace("\0", "\ufffd")[:MAX_ERROR]  # Amazon's words, which the log must be able to keep
         attempt = self.segment.attempt
         if self.cancelled:
             await self.record(Cancelled(self.collection_id, attempt))
             return
-        attempts = self._max_attempts if max_retries is None else min(self._max_attempts, max_retries + 1)
+        attempts = self._standing.max_attempts
+        if max_retries is not None:
+            attempts = min(attempts, max_retries + 1)
         policy = RetryPolicy(attempts, self.settings.retry_base, self.settings.retry_cap)
         counted = attempt - self.segment.counted_from
         delay = retry_delay(policy, kind, counted, random.random(), retry_after)  # noqa: S311 - spreads load
         if delay is None:
-            await self.record(Failed(self.collection_id, attempt, kind, error))
+            holds = sql_rejected and self._standing.others_left and not self._standing.sql_taken
+            held = CollectionHeld("sql_rejected", self.segment_id, error) if holds else None
+            await self.record(Failed(self.collection_id, attempt, kind, error), of_collection=held)
         else:
             retry_at = await self.database_time() + timedelta(seconds=delay)
             await self.record(RetryScheduled(self.collection_id, attempt, kind, error, retry_at))

@@ -83,12 +83,14 @@ class Worker:
                 log.info("step_overtaken")  # another holds a newer fence, and goes on from what is recorded
 
     async def _standing(self, collection_id: UUID) -> Standing:
-        """What people have made of the collection since it was set to work, as far as the read models know it."""
+        """The collection as the read models have it."""
         row = await self._tools.pool.fetchrow(
-            "SELECT cancelled IS NOT NULL AS cancelled, max_attempts FROM report_data_collections"
-            " WHERE collection_id = $1",
+            "SELECT cancelled IS NOT NULL AS cancelled, max_attempts, sql_taken,"
+            "       segments_total - segments_completed - segments_failed - segments_cancelled - segments_skipped > 1"
+            "         AS others_left"
+            "  FROM report_data_collections WHERE collection_id = $1",
             collection_id,
         )
         if row is None:
             raise LookupError(f"the read models have no collection {collection_id}")
-        return Standing(row["cancelled"], row["max_attempts"])
+        return Standing(**row)

@@ -52,8 +52,10 @@ def show(collection_id: str, as_json: bool) -> None:
     for act in ("paused", "cancelled"):
         if done := collection[act]:
             click.echo(f"{act} at {done['at']} by {done['by']}: {done['reason'] or 'no reason given'}")
+    if held := collection["held"]:
+        click.echo(f"held since {held['at']}, {held['cause']}: {held['error']}")
     if held := collection["held_by"]:
-        click.echo(f"held: {held}")
+        click.echo(f"held since {held['since']}, {held['reason']}: {held['remedy']}")
     table = Table("segment", "days", "status", "attempts", "rows", "error")
     for segment in progress["segments"]:
         table.add_row(
@@ -144,6 +146,6 @@ def _command(collection_id: str, command: str, body: dict[str, Any], as_json: bo
 
 def _status(collection: Any) -> str:
     """The status, and the flag beside it that says most."""
-    flags = ("cancelled", "paused", "held_by")
+    flags = ("cancelled", "paused", "held", "held_by")
     flag = next((name.removesuffix("_by") for name in flags if collection[name]), None)
     return f"{collection['backfill_status']}, {flag}" if flag else str(collection["backfill_status"])

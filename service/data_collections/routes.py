@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from db.pool import Pool
 from events.configurations import LookbackConfig, SegmentationConfig, SegmentOrder
-from events.types.collection import BackfillStatus, Lane
+from events.types.collection import BackfillStatus, HoldCause, Lane
 from service.amc.accounts import Hold
 from service.amc.holds import held_account, hold_in
 from service.auth.caller import Caller, caller_of
@@ -36,9 +36,20 @@ class Act(Answer, frozen=True, kw_only=True):
     reason: str | None
 
 
+class Held(Answer, frozen=True, kw_only=True):
+    """Why a collection waits for a person to resume or cancel it: `sql_rejected`, where AMC refused the SQL or the
+    parameters of its first segment, with AMC's own text."""
+
+    cause: HoldCause
+    segment_id: UUID
+    at: datetime
+    error: str
+
+
 class CollectionAnswer(Answer, frozen=True, kw_only=True):
     """A collection as it stands. `window_start` and `window_end` are dates in `timezone`, both included. `paused` and
-    `cancelled` say who did so, `held_by` why its work does not go on otherwise, and what to do."""
+    `cancelled` say who did so, `held` what a person must look at first, and `held_by` that its account must be
+    connected again."""
 
     collection_id: UUID
     report_id: UUID | None
@@ -71,6 +82,7 @@ class CollectionAnswer(Answer, frozen=True, kw_only=True):
     order: SegmentOrder
     paused: Act | None
     cancelled: Act | None
+    held: Held | None
     version: int
     held_by: Hold | None
 
@@ -230,7 +242,7 @@ async def find_collection(pool: Pool, request: Request, min_position: int) -> as
 
 def shown(row: asyncpg.Record) -> dict[str, Any]:
     """The row as callers see it; its JSON columns stay JSON."""
-    return keeping_json(row, "lookback_config", "segmentation_config", "paused", "cancelled") | {
+    return keeping_json(row, "lookback_config", "segmentation_config", "paused", "cancelled", "held") | {
         "held_by": hold_in(row["held_by"])
     }
 

@@ -25,6 +25,7 @@ class Collection(msgspec.Struct, frozen=True):
     max_attempts: int = 0
     order: SegmentOrder = "newest_first"
     paused: bool = False
+    held: bool = False
     cancelled: bool = False
     finished: bool = False
 
@@ -56,7 +57,9 @@ class Collection(msgspec.Struct, frozen=True):
             case events.CollectionPaused():
                 changes |= {"paused": True}
             case events.CollectionResumed():
-                changes |= {"paused": False}
+                changes |= {"paused": False, "held": False}
+            case events.CollectionHeld():
+                changes |= {"held": True}
             case events.CollectionCancelled():
                 changes |= {"cancelled": True}
             case events.CollectionRetried():
@@ -83,8 +86,8 @@ def pause(state: Collection, reason: str | None) -> events.CollectionPaused:
 
 def resume(state: Collection, reason: str | None) -> events.CollectionResumed:
     _refuse_ended(state)
-    if not state.paused:
-        raise _refused("it is not paused")
+    if not state.paused and not state.held:
+        raise _refused("it is neither paused nor held")
     return events.CollectionResumed(reason)
 
 

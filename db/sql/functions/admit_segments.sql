@@ -64,9 +64,10 @@ BEGIN
              AND (w.status = 'pending' OR (w.status = 'waiting' AND w.retry_at <= clock_timestamp()))
              AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)
            ORDER BY turn
-           LIMIT least(_wanted, greatest(0, c.parallel_limit - coalesce(u.used, 0)))
+           -- Until AMC has taken the SQL, one at a time: a mistake in it costs one execution.
+           LIMIT least(_wanted, greatest(0, CASE WHEN c.sql_taken THEN c.parallel_limit ELSE 1 END - coalesce(u.used, 0)))
         ) s
-       WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.cancelled IS NULL
+       WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL
     ), user_turns AS (
       SELECT t.*, coalesce(u.used, 0) + row_number() OVER (
                PARTITION BY t.team_id, t.user_id

@@ -17,7 +17,7 @@ from events.envelope import stream_of
 from events.reader import read_stream
 from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, TableFile, running_sandbox
 from tests.postgres import Database
-from tests.service import UNKNOWN_ID, Numbers, Service, serving, settings_for
+from tests.service import INSTANCE_ID, SQL, UNKNOWN_ID, Numbers, Service, serving, settings_for
 
 DAYS = 12
 AT_ONCE = 3
@@ -38,7 +38,7 @@ async def api(database: Database, tmp_path: Path, slow: RunningSandbox) -> Async
         yield service
 
 
-async def backfill(api: Service, numbers: Numbers, **segmentation: Any) -> str:
+async def backfill(api: Service, numbers: Numbers, sql: str = SQL, **segmentation: Any) -> str:
     """A backfill of twelve days at work: its path."""
     schedule = {
         "schedule_type": "backfill",
@@ -47,7 +47,7 @@ async def backfill(api: Service, numbers: Numbers, **segmentation: Any) -> str:
             "lookback_config": numbers.window(DAYS),
         },
     }
-    submitted = await api.submitted(schedule, window=numbers.window(DAYS))
+    submitted = await api.submitted(schedule, window=numbers.window(DAYS), workflow=await api.workflow(sql))
     await api.read(f"/api/data-collections?min_position={submitted['position']}")
     return f"/api/data-collections/{submitted['collection_id']}"
 
@@ -124,7 +124,9 @@ async def test_a_cancelled_backfill_no_longer_counts_for_its_user(api: Service, 
     await backfill(api, numbers)
 
 
-async def test_the_limit_is_lowered_and_raised_while_it_runs(api: Service, numbers: Numbers) -> None:
+async def test_the_limit_is_lowered_and_raised_while_it_runs(
+    api: Service, slow: RunningSandbox, numbers: Numbers
+) -> None:
     path = await backfill(api, numbers)
     await until(api, path, lambda progress: active(progress) == AT_ONCE)
     changed = await api.send("PATCH", path, {"parallel_limit": 1, "order": "oldest_first", "reason": "calmly"})
@@ -132,12 +134,13 @@ async def test_the_limit_is_lowered_and_raised_while_it_runs(api: Service, numbe
     assert changed.headers["ETag"] == '"2"'
     at_changed = {key: changed.json[key] for key in ("parallel_limit", "max_attempts", "order")}
     assert at_changed == {"parallel_limit": 1, "max_attempts": 1, "order": "oldest_first"}
-    await until(api, path, lambda progress: active(progress) <= 1)
-    for _ in range(20):
-        assert active(await api.read(f"{path}/progress")) <= 1
-        await asyncio.sleep(0.05)
+    at_amc = slow.sandbox.stats.active_of
+    await until(api, path, lambda _: at_amc(INSTANCE_ID) <= 1)
+    for _ in range(50):
+        assert at_amc(INSTANCE_ID) <= 1
+        await asyncio.sleep(0.02)
     assert (await api.send("PATCH", path, {"parallel_limit": 9})).status == 200
-    await until(api, path, lambda progress: active(progress) > AT_ONCE)
+    await until(api, path, lambda _: at_amc(INSTANCE_ID) > AT_ONCE)
     await until(api, path, ended)
 
 
@@ -222,3 +225,37 @@ async def test_controls_take_their_scope_and_team_and_version(api: Service, numb
     assert (await api.post(f"{path}/pause", {})).status == 403
     api.act_as("strangers")
     assert (await api.post(f"{path}/pause", {})).status == 404
+
+
+async def test_a_mistake_in_the_sql_costs_one_execution_and_a_person_decides(
+    api: Service, slow: RunningSandbox, numbers: Numbers
+) -> None:
+    path = await backfill(api, numbers, sql="SELECT dat, SUM(value) AS value FROM numbers GROUP BY dat")
+    held = await until(api, path, lambda progress: progress["collection"]["held"])
+    assert held["collection"]["held"]["cause"] == "sql_rejected"
+    assert '"dat"' in held["collection"]["held"]["error"]
+    assert held["collection"]["held"]["segment_id"] == held["segments"][-1]["segment_id"]
+    await asyncio.sleep(1)
+    assert len(slow.sandbox.executions) == 1
+    resumed = await api.done(f"{path}/resume", {"reason": "the table is there now"})
+    assert not resumed["paused"]
+    await until(api, path, lambda progress: progress["collection"]["held"] and count(progress, "failed") == 2)
+    assert len(slow.sandbox.executions) == 2
+    await api.done(f"{path}/cancel", {})
+    end = await until(api, path, ended)
+    assert (count(end, "failed"), count(end, "cancelled")) == (2, DAYS - 2)
+
+
+async def test_one_segment_shows_that_the_sql_is_right_before_the_others_start(
+    api: Service, slow: RunningSandbox, numbers: Numbers
+) -> None:
+    path = await backfill(api, numbers)
+    first = await until(api, path, lambda progress: count(progress, "running") == 1)
+    assert count(first, "pending") == DAYS - 1
+    await until(api, path, lambda progress: active(progress) == AT_ONCE)
+    assert count(await api.read(f"{path}/progress"), "completed") >= 1
+    # Once right, it is not asked again: a window that fails later on holds nothing.
+    slow.sandbox.faults.set(Faults(fail_rate=1, fail_status="REJECTED", fail_reason="SQL query was invalid: no"))
+    end = await until(api, path, ended)
+    assert end["collection"]["held"] is None
+    assert count(end, "failed") > AT_ONCE
