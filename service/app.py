@@ -33,6 +33,7 @@ from service.clock import Clock
 from service.commands import Commands
 from service.contract.routes import contract_routes
 from service.data_collections.controls import control_routes
+from service.data_collections.progress import progress_route
 from service.data_collections.routes import collection_routes
 from service.endpoints import Answer, Endpoint
 from service.http import json_response
@@ -131,6 +132,7 @@ def create_app(parts: Parts) -> Starlette:
         *instance_routes(pool, commands),
         *account_routes(pool, commands, parts.accounts),
         *collection_routes(pool),
+        progress_route(pool),
         *control_routes(pool, commands, teams),
         collection_creation(pool, commands, teams, clock),
         *result_routes(pool, parts.store),

@@ -1,4 +1,4 @@
-"""`/api/data-collections`: list them, read one, see how far it is."""
+"""`/api/data-collections`: list them, read one."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ class CollectionPage(Answer, frozen=True, kw_only=True):
 
 
 class SegmentAnswer(Answer, frozen=True, kw_only=True):
-    """A segment of a collection: the days from `week_start` to `week_end`, both included."""
+    """A segment of a collection: the days from `week_start` to `week_end`, both included. A skipped one is there
+    already: its result is that of `reused_segment_id`, equal in all that decides it, and final."""
 
     segment_id: UUID
     segment_number: int
@@ -104,6 +105,7 @@ class SegmentAnswer(Answer, frozen=True, kw_only=True):
     status: SegmentStatus
     attempts: int
     amc_execution_id: str | None
+    reused_segment_id: UUID | None
     row_count: int | None
     result_bytes: int | None
     checksum: str | None
@@ -115,14 +117,6 @@ class SegmentAnswer(Answer, frozen=True, kw_only=True):
     finished_at: datetime | None
 
 
-class ProgressAnswer(Answer, frozen=True, kw_only=True):
-    """How far a collection is: `percent` of its segments have come to their end."""
-
-    collection: CollectionAnswer
-    percent: float
-    segments: list[SegmentAnswer]
-
-
 class ListCollections(Query, frozen=True, kw_only=True):
     """Which collections to list; `cursor` is a `next_cursor`."""
 
@@ -131,14 +125,6 @@ class ListCollections(Query, frozen=True, kw_only=True):
     status: BackfillStatus | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     cursor: str | None = None
-    min_position: Position = 0
-
-
-class ReadProgress(Query, frozen=True, kw_only=True):
-    """Which segments to show: those that have days from `from` to `to`, both included."""
-
-    since: date | None = msgspec.field(default=None, name="from")
-    until: date | None = msgspec.field(default=None, name="to")
     min_position: Position = 0
 
 
@@ -176,21 +162,6 @@ def collection_routes(pool: Pool) -> list[Endpoint]:
         row = await find_collection(pool, request, query.min_position)
         return json_response(shown(row), headers=etag(row["version"]))
 
-    async def progress(request: Request) -> Response:
-        query = read_query(request, ReadProgress)
-        collection = await find_collection(pool, request, query.min_position)
-        statement, values = segments_statement(collection["collection_id"], query.since, query.until)
-        segments = await pool.fetch(statement, *values)
-        finished = sum(collection[f"segments_{state}"] for state in ("completed", "failed", "cancelled", "skipped"))
-        total = collection["segments_total"]
-        return json_response(
-            {
-                "collection": shown(collection),
-                "percent": round(100 * finished / total, 1) if total else 100.0,
-                "segments": [dict(row) for row in segments],
-            }
-        )
-
     return [
         Endpoint(
             "GET",
@@ -208,15 +179,6 @@ def collection_routes(pool: Pool) -> list[Endpoint]:
             summary="Read a collection",
             query=ReadOne,
             answer=CollectionAnswer,
-            refusals=("not_found", "projection_behind"),
-        ),
-        Endpoint(
-            "GET",
-            "/api/data-collections/{collection_id}/progress",
-            progress,
-            summary="See how far a collection is, segment by segment",
-            query=ReadProgress,
-            answer=ProgressAnswer,
             refusals=("not_found", "projection_behind"),
         ),
     ]

@@ -41,7 +41,7 @@ SELECT md5('c' || n)::uuid, 'team-' || n % 20, md5('u' || n % 50)::uuid, NULL, '
        0, 0, CASE WHEN n < 5 THEN 50 ELSE {SEGMENTS_EACH} END, 0, 0, 0, 0, 1, now() - n * interval '1 hour', now(),
        CASE WHEN n < 5 THEN NULL ELSE now() END, now()
   FROM generate_series(0, {COLLECTIONS - 1}) n;
-UPDATE report_data_collections SET report_id = collection_id, content_key = md5(collection_id::text);
+UPDATE report_data_collections SET report_id = collection_id, content_key = md5(collection_id::text), sql_taken = true;
 INSERT INTO reports (report_id, team_id, name, next_step, stream_version, created_at, updated_at)
 SELECT md5('r' || n)::uuid, 'team-' || n % 20, 'Reach', 'review', 3, now() - n * interval '1 hour', now()
   FROM generate_series(1, 20000) n;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -194,6 +194,33 @@ async def test_failed_segments_run_again_and_complete_it(api: Service, slow: Run
     numbers_read = await api.rows({"collection_id": whole["collection"]["collection_id"]})
     assert len(numbers_read) == DAYS
     assert len(slow.sandbox.executions) == 2 * DAYS
+
+
+async def test_the_progress_says_what_limits_it_and_when_it_may_end(
+    api: Service, slow: RunningSandbox, numbers: Numbers
+) -> None:
+    def reasons(progress: Any) -> list[str]:
+        return [limit["reason"] for limit in progress["limited_by"]]
+
+    path = await backfill(api, numbers)
+    first = await until(api, path, lambda progress: reasons(progress) == ["first_segment"])
+    assert first["estimate"] is None
+    busy = await until(api, path, lambda progress: reasons(progress) == ["parallel_limit"] and progress["estimate"])
+    now = datetime.now(UTC)
+    earliest, latest = (datetime.fromisoformat(busy["estimate"][name]) for name in ("earliest", "latest"))
+    assert now < earliest <= latest < now + timedelta(minutes=2)
+    assert busy["per_hour"] > 0
+    await api.done(f"{path}/pause", {})
+    paused = await until(api, path, lambda progress: reasons(progress) == ["paused"])
+    assert paused["estimate"] is None
+    await api.done(f"{path}/resume", {})
+    slow.sandbox.faults.set(Faults(fail_rate=1, fail_times=1))
+    await api.send("PATCH", path, {"max_attempts": 3})
+    waiting = await until(api, path, lambda progress: "retry" in reasons(progress))
+    assert waiting["limited_by"][0]["until"]
+    await api.done(f"{path}/cancel", {})
+    end = await until(api, path, ended)
+    assert (end["limited_by"], end["estimate"], end["per_hour"]) == ([], None, None)
 
 
 async def test_each_act_is_an_event_with_who_and_why(api: Service, numbers: Numbers) -> None:
