@@ -227,6 +227,7 @@ def collection_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             collection.finished_at = None
         case collections.CollectionFinished():
             collection.finished_at = event.recorded_at
+            collection.paused = collection.held = None
     collection.stream_version = event.stream_version
     collection.updated_at = event.recorded_at
 

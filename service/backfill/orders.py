@@ -14,19 +14,22 @@ from events.types.instance import InstanceAdded
 from events.types.segment import SubmissionStarted
 from events.types.workflow import DeclaredParameter
 from service.amc.models import ExecutionRequest, Instance, Parameter, Workflow, workflow_id
+from service.data_collections.state import Collection, collection_of
 from service.data_collections.windows import Window, amc_window
 
 MAX_REMEMBERED = 1000
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A collection's segments by id, with the workflow, the instance and the account that they run on."""
+    """A collection's segments by id, with the workflow, the instance and the account that they run on. `standing` is
+    the collection as it was set to work."""
 
     account_id: str
     instance: Instance
     workflow: Workflow
     collection: CollectionCreated
     windows: dict[UUID, Window]
+    standing: Collection
 
     def request(self, segment_id: UUID, timeout_seconds: int) -> ExecutionRequest:
         """The execution to ask AMC for. Raises ValueError for a day that the zone skipped: it has no hours."""
@@ -86,12 +89,20 @@ class Orders:
                 parameters=parameters,
             ),
             collection=created,
+            standing=collection_of(events[:1]),
             windows={planned.segment_id: Window(planned.start, planned.end) for planned in created.segments},
         )
         if len(self._known) >= MAX_REMEMBERED:
             self._known.pop(next(iter(self._known)))
         self._known[collection_id] = order
         return order
+
+    async def standing(self, collection_id: UUID) -> Collection:
+        """The collection with all that people have done to it until now. What an order has is read once."""
+        standing = (await self.order(collection_id)).standing
+        for event in await read_stream(self._pool, stream_of("collection", collection_id), after=standing.version):
+            standing = standing.evolve(event)
+        return standing
 
 
 def _declared(parameter: DeclaredParameter) -> Parameter:

@@ -77,7 +77,7 @@ async def submit(turn: Turn) -> None:
             log.warning("create_unanswered", error=str(error))
             await turn.go_on("submit", turn.settings.amc_timeout)
         else:
-            rejected = error.code == "refused" and error.kind == "permanent"
+            rejected = error.kind == "permanent" and error.status in (400, 422)
             await turn.fail(error.kind, str(error), retry_after=error.retry_after, sql_rejected=rejected)
         return
     await _submitted(turn, execution, adopted=False)
@@ -142,7 +142,7 @@ async def poll(turn: Turn) -> None:
     await turn.hold_lease()
     try:
         if turn.cancelled:
-            await turn.amc.cancel_execution(turn.order.instance, execution_id)
+            await _ask_to_cancel(turn, execution_id)
         execution = await turn.amc.get_execution(turn.order.instance, execution_id)
     except AmcError as error:
         await turn.raise_if_held(error)
@@ -173,6 +173,15 @@ async def poll(turn: Turn) -> None:
         if execution.status == "RUNNING" and not turn.segment.started:
             await turn.record(Started(turn.collection_id, execution_id))
         await turn.go_on("poll", _poll_delay(turn))
+
+
+async def _ask_to_cancel(turn: Turn, execution_id: str) -> None:
+    """Whatever AMC answers, what counts is how the execution then stands; the next poll asks again."""
+    try:
+        await turn.amc.cancel_execution(turn.order.instance, execution_id)
+    except AmcError as error:
+        await turn.raise_if_held(error)
+        log.warning("cancel_refused", error=str(error))
 
 
 def _poll_delay(turn: Turn) -> float:

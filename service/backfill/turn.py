@@ -26,6 +26,7 @@ from service.backfill.broker.port import DELAYS, Broker
 from service.backfill.orders import Order
 from service.backfill.retries import RetryPolicy, retry_delay
 from service.backfill.segment import Segment
+from service.data_collections.state import Collection
 from service.results.store import ResultStore
 from service.settings import Settings
 
@@ -55,16 +56,6 @@ class Tools(msgspec.Struct, frozen=True):
     saved_workflows: set[tuple[str, str]]
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """The collection at the beginning of a turn. `sql_taken`: AMC has run its SQL before; `others_left`: other segments
-    of it have not come to their end."""
-
-    cancelled: bool
-    max_attempts: int
-    sql_taken: bool
-    others_left: bool
-
-
 class Turn:
     """One delivery's turn at a segment: what it knows, and the ways to go on."""
 
@@ -74,7 +65,7 @@ class Turn:
         message: StepMessage,
         segment: Segment,
         order: Order,
-        standing: Standing,
+        standing: Collection,
         lease_ends: float,
     ) -> None:
         self.tools = tools
@@ -236,12 +227,24 @@ class Turn:
         counted = attempt - self.segment.counted_from
         delay = retry_delay(policy, kind, counted, random.random(), retry_after)  # noqa: S311 - spreads load
         if delay is None:
-            holds = sql_rejected and self._standing.others_left and not self._standing.sql_taken
+            holds = sql_rejected and await self._is_the_first()
             held = CollectionHeld("sql_rejected", self.segment_id, error) if holds else None
             await self.record(Failed(self.collection_id, attempt, kind, error), of_collection=held)
         else:
             retry_at = await self.database_time() + timedelta(seconds=delay)
             await self.record(RetryScheduled(self.collection_id, attempt, kind, error, retry_at))
+
+    async def _is_the_first(self) -> bool:
+        """Whether no execution of the collection has succeeded, so that the other segments wait for this one."""
+        collection = self.order.collection
+        if collection.sql_checked or collection.segments_skipped or len(collection.segments) == 1:
+            return False
+        streams = [stream_of("segment", planned.segment_id) for planned in collection.segments]
+        return not await self.tools.pool.fetchval(
+            "SELECT EXISTS (SELECT FROM report_builder_audit"
+            " WHERE stream = ANY($1) AND event_type = 'segment.executed')",
+            streams,
+        )
 
     async def release(self) -> None:
         """Gives the segment back as it was before this attempt. Only where no execution can be at AMC."""

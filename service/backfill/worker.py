@@ -21,7 +21,7 @@ from service.backfill.broker.port import Consumption, Delivery
 from service.backfill.orders import Orders
 from service.backfill.segment import segment_of
 from service.backfill.steps import take
-from service.backfill.turn import LeaseLost, Standing, Tools, Turn
+from service.backfill.turn import LeaseLost, Tools, Turn
 
 log = structlog.get_logger()
 
@@ -74,23 +74,10 @@ class Worker:
             return
         assert segment.collection_id is not None
         order = await self._orders.order(segment.collection_id)
-        turn = Turn(tools, message, segment, order, await self._standing(segment.collection_id), lease_ends)
+        turn = Turn(tools, message, segment, order, await self._orders.standing(segment.collection_id), lease_ends)
         with structlog.contextvars.bound_contextvars(segment_id=message.segment_id, step=segment.step):
             try:
                 async with turn.kept_lease():
                     await take(turn)
             except (Conflict, LeaseLost):
                 log.info("step_overtaken")  # another holds a newer fence, and goes on from what is recorded
-
-    async def _standing(self, collection_id: UUID) -> Standing:
-        """The collection as the read models have it."""
-        row = await self._tools.pool.fetchrow(
-            "SELECT cancelled IS NOT NULL AS cancelled, max_attempts, sql_taken,"
-            "       segments_total - segments_completed - segments_failed - segments_cancelled - segments_skipped > 1"
-            "         AS others_left"
-            "  FROM report_data_collections WHERE collection_id = $1",
-            collection_id,
-        )
-        if row is None:
-            raise LookupError(f"the read models have no collection {collection_id}")
-        return Standing(**row)

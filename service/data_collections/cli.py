@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.api_commands import as_json, carry_out, print_json, reason, send
+from service.words import counted
 
 collection_id = click.argument("collection_id")
 
@@ -138,9 +139,9 @@ def _command(collection_id: str, command: str, body: dict[str, Any], as_json: bo
     if as_json:
         print_json(answer)
     elif again := answer.get("segment_ids"):
-        click.echo(f"{len(again)} segments run again")
+        click.echo(f"to run again: {counted(len(again), 'segment')}")
     else:
-        state = "cancelled" if answer["cancelled"] else "paused" if answer["paused"] else "at work"
+        state = next((flag for flag in ("cancelled", "paused", "held") if answer[flag]), "at work")
         click.echo(f"{state}, {answer['parallel_limit']} at once, {answer['order'].replace('_', ' ')}")
 
 

@@ -16,6 +16,7 @@ from events.append import Write
 from events.configurations import SegmentOrder
 from events.envelope import Metadata, NewEvent, stream_of
 from events.reader import read_head, read_stream
+from events.types.collection import CollectionCancelled
 from events.types.segment import Retried
 from events.validation import Body, Problem
 from service.amc.instances import load_instance
@@ -26,7 +27,7 @@ from service.data_collections.state import Collection, collection_of
 from service.endpoints import Endpoint, Handler, Recorded, path_id
 from service.http import refuse_stale, wait_position
 from service.problems import Refused
-from service.teams.limits import Teams
+from service.teams.limits import Teams, backfill_ended
 
 
 class ChangeCollection(Body, frozen=True, kw_only=True):
@@ -60,6 +61,7 @@ class CollectionMoved(Recorded, frozen=True, kw_only=True):
     version: int
     paused: bool
     cancelled: bool
+    held: bool
     parallel_limit: int
     max_attempts: int
     order: SegmentOrder
@@ -89,7 +91,13 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
         async def run(request: Request) -> Response:
             async def decide(body: WithReason, caller: Caller) -> Decision:
                 collection_id, state = await load(request, caller)
-                return _decision(collection_id, state, decided(state, body.reason), caller)
+                data = decided(state, body.reason)
+                assert state.created is not None
+                more = []
+                if isinstance(data, CollectionCancelled) and state.created.lane == "bulk":
+                    # From here on it counts no more, however long AMC takes to end what it runs.
+                    more.append(backfill_ended(caller.team_id, caller.user_id, collection_id))
+                return _decision(collection_id, state, data, caller, more)
 
             return await commands.run(request, WithReason, decide)
 
@@ -216,8 +224,10 @@ def _decision(
         version=after.version,
         paused=after.paused,
         cancelled=after.cancelled,
+        held=after.held,
         parallel_limit=after.parallel_limit,
         max_attempts=after.max_attempts,
         order=after.order,
     )
-    return Decision((write, *more), answer)
+    # Last: who has seen the collection's event has seen the others. Admission rests on it when it declares an end.
+    return Decision((*more, write), answer)

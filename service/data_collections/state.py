@@ -65,7 +65,7 @@ class Collection(msgspec.Struct, frozen=True):
             case events.CollectionRetried():
                 changes |= {"finished": False}
             case events.CollectionFinished():
-                changes |= {"finished": True}
+                changes |= {"finished": True, "paused": False, "held": False}
         return msgspec.structs.replace(self, **changes)
 
 

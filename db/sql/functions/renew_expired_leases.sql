@@ -31,7 +31,8 @@ BEGIN
          ORDER BY a.stream_version DESC LIMIT 1) given
      -- One that has come to its end since settle_leases looked: the next settling takes its lease away.
      WHERE newest.event_type NOT IN ('segment.completed', 'segment.retry_scheduled',
-                                     'segment.released', 'segment.failed', 'segment.cancelled')
+                                     'segment.released', 'segment.failed', 'segment.cancelled',
+                                     'segment.retried')
   LOOP
     _number := _number + 1;
     _step := CASE _lease.event_type

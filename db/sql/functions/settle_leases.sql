@@ -10,7 +10,8 @@ LANGUAGE sql AS $$
         SELECT a.event_type FROM report_builder_audit a
          WHERE a.stream = 'segment-' || l.segment_id ORDER BY a.stream_version DESC LIMIT 1) e
      WHERE e.event_type IN ('segment.executed', 'segment.completed', 'segment.retry_scheduled',
-                            'segment.released', 'segment.failed', 'segment.cancelled')
+                            'segment.released', 'segment.failed', 'segment.cancelled',
+                            'segment.retried')
   ), ended AS (
     DELETE FROM segment_leases l USING newest n
      WHERE l.segment_id = n.segment_id AND n.event_type <> 'segment.executed'

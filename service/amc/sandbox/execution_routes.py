@@ -69,6 +69,8 @@ async def change(request: Request) -> Response:
     execution = _find(request)
     if read_body(await request.body()).get("status") != "CANCELLED":
         raise Refused(400, "Only status CANCELLED can be set.")
+    if _sandbox(request).faults.faults.refuse_cancels:
+        raise Refused(403, "Not authorized to cancel this execution.")
     if not _sandbox(request).cancel(execution):
         raise Refused(400, f"Execution with ID {execution.execution_id} is {execution.status}.")
     return nothing()

@@ -45,6 +45,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reject_reason: str = "SQL query was invalid: From line 1, column 1 to line 1, column 6: Object not found"
     compile_errors_at_create: bool = False
     """SQL errors answer the create with 400 instead of ending the execution later."""
+    refuse_cancels: bool = False
+    """A cancellation is answered 403, and the execution goes on."""
     fail_rate: Rate = 0
     """Share of (workflow, window, attempt) that ends badly."""
     fail_windows: tuple[date, ...] = ()

@@ -9,13 +9,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from db.pool import Pool, open_pool
 from events.append import AppendRequest, Conflict, Write
 from events.envelope import NewEvent, new_id, stream_of
 from events.reader import read_stream
-from events.types.segment import Completed, Dispatched, Executed, Failed, RetryScheduled, SubmissionStarted, Submitted
+from events.types.collection import CollectionCancelled, CollectionHeld, CollectionPaused
+from events.types.segment import (
+    Completed,
+    Dispatched,
+    Executed,
+    Failed,
+    Retried,
+    RetryScheduled,
+    SubmissionStarted,
+    Submitted,
+)
 from tests.backfill import TEAM, Seed
 from tests.postgres import Database
 
@@ -255,3 +266,62 @@ async def test_a_copy_of_an_order_is_dropped_and_a_redelivery_is_not(pool: Pool,
     assert await begin(2)
     assert not await begin(1, redelivered=True)
     assert not await begin(3, fence=row["fence"] + 1)
+
+
+async def test_a_segment_to_run_again_before_its_lease_was_settled_gets_a_new_attempt(pool: Pool, seed: Seed) -> None:
+    await seed.instance()
+    collection = await seed.collection(1)
+    await seed.project()
+    (given,) = await admit(pool)
+    stream = stream_of("segment", given["segment_id"])
+    await seed.append(stream, Failed(collection, 1, "permanent", "no"))
+    await seed.append(stream, Retried(collection, 1))
+    await seed.project()
+    assert await renew(pool, lost=True) == []
+    (again,) = await admit(pool)
+    assert again["segment_id"] == given["segment_id"]
+    assert (await read_stream(pool, stream))[-1].data == Dispatched(collection, 2, "submit", "admitted")
+
+
+@pytest.mark.parametrize(
+    "act", [CollectionPaused(None), CollectionCancelled(None), CollectionHeld("sql_rejected", uuid4(), "no")]
+)
+async def test_what_holds_a_collection_counts_before_the_read_models_know_it(
+    pool: Pool, seed: Seed, act: msgspec.Struct
+) -> None:
+    await seed.instance()
+    collection = await seed.collection(5)
+    await seed.project()
+    await seed.append(stream_of("collection", collection), act)
+    assert await admit(pool) == []
+    await seed.project()
+    assert await admit(pool) == []
+
+
+async def test_leases_of_a_cancelled_collection_are_recalled_once(pool: Pool, seed: Seed) -> None:
+    await seed.instance()
+    collection = await seed.collection(3)
+    await seed.project()
+    at_amc, asking, admitted = (row["segment_id"] for row in await admit(pool))
+    intent = SubmissionStarted(collection, 1, "w", "2026-01-01T00:00:00", "2026-01-02T00:00:00", "UTC", {})
+    await seed.append(stream_of("segment", asking), intent)
+    await seed.append(stream_of("segment", at_amc), Submitted(collection, "e", False))
+    await seed.append(stream_of("collection", collection), CollectionCancelled(None))
+    await seed.project()
+    assert await pool.fetchval("SELECT recall_cancelled()") == 2
+    assert {row["segment_id"] for row in await renew(pool)} == {at_amc, admitted}
+    await seed.project()
+    assert await pool.fetchval("SELECT recall_cancelled()") == 0
+    # The create that was under way has its answer now.
+    await seed.append(stream_of("segment", asking), Submitted(collection, "f", False))
+    assert await pool.fetchval("SELECT recall_cancelled()") == 1
+
+
+async def test_one_runs_first_until_amc_has_taken_the_sql(pool: Pool, seed: Seed) -> None:
+    await seed.instance()
+    collection = await seed.collection(5, sql_checked=False)
+    await seed.project()
+    (first,) = await admit(pool)
+    await seed.append(stream_of("segment", first["segment_id"]), Executed(collection, "e", ()))
+    await seed.project()
+    assert len(await admit(pool)) == 4

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from events.envelope import stream_of
-from events.reader import read_stream
+from events.reader import read_after, read_stream
 from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, TableFile, running_sandbox
 from tests.postgres import Database
 from tests.service import INSTANCE_ID, SQL, UNKNOWN_ID, Numbers, Service, serving, settings_for
@@ -115,13 +115,28 @@ async def test_a_cancel_ends_what_waits_and_what_amc_runs(api: Service, slow: Ru
         assert (answer.status, answer.json["code"]) == (409, "collection_state")
 
 
+async def test_a_cancel_that_amc_refuses_lets_what_runs_come_to_its_end(
+    api: Service, slow: RunningSandbox, numbers: Numbers
+) -> None:
+    slow.sandbox.faults.set(Faults(refuse_cancels=True))
+    path = await backfill(api, numbers)
+    await until(api, path, lambda progress: count(progress, "running") == AT_ONCE)
+    await api.done(f"{path}/cancel", {})
+    end = await until(api, path, ended)
+    assert count(end, "completed") >= AT_ONCE
+    assert {execution.status for execution in slow.sandbox.executions.values()} == {"SUCCEEDED"}
+
+
 async def test_a_cancelled_backfill_no_longer_counts_for_its_user(api: Service, numbers: Numbers) -> None:
     paths = [await backfill(api, numbers) for _ in range(5)]
     for path in paths:
         await api.done(f"{path}/cancel", {})
+    await backfill(api, numbers)
     for path in paths:
         await until(api, path, ended)
-    await backfill(api, numbers)
+    (team,) = {event.stream for event in await read_after(api.program.pool, 0, 1000) if event.stream[:5] == "team-"}
+    history = [event.event_type for event in await read_stream(api.program.pool, team)]
+    assert (history.count("team.backfill_started"), history.count("team.backfill_ended")) == (6, 5)
 
 
 async def test_the_limit_is_lowered_and_raised_while_it_runs(
