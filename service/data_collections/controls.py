@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -37,6 +37,11 @@ class ChangeCollection(Body, frozen=True, kw_only=True):
     max_attempts: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     order: SegmentOrder | None = None
     reason: Reason | None = None
+
+    @classmethod
+    def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
+        if not given.keys() - {"reason"}:
+            yield Problem("", "changes nothing; give one of parallel_limit, max_attempts, order")
 
 
 class ToFront(Body, frozen=True, kw_only=True):
@@ -113,8 +118,6 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
     async def change(request: Request) -> Response:
         async def decide(body: ChangeCollection, caller: Caller) -> Decision:
             collection_id, state = await load(request, caller)
-            if body.parallel_limit is None and body.max_attempts is None and body.order is None:
-                raise Refused("bad_request", "there is nothing to change; give at least one field beside reason")
             assert state.created is not None
             instance = await load_instance(pool, state.created.instance_id, caller.team_id)
             if instance and body.parallel_limit and body.parallel_limit > instance.max_concurrent:
