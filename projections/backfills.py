@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from events.codec import encode
+from events.configurations import SegmentationConfig
 from events.envelope import RecordedEvent
 from events.types import collection as collections
 from events.types import segment as segments
@@ -56,6 +57,7 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     cancelled: str | None = None
     held: str | None = None
     sql_taken: bool = False
+    stop_at_failures: int | None = None
     front_at: datetime | None = None
 
 
@@ -153,6 +155,7 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
         schedule_id=data.schedule_id,
         backfill_of_schedule=data.backfill_of_schedule,
         sql_taken=data.sql_checked or bool(reused),
+        stop_at_failures=data.segmentation.stop_after_failures,
         stream_version=event.stream_version,
         created_at=event.recorded_at,
         updated_at=event.recorded_at,
@@ -192,7 +195,7 @@ class Held(msgspec.Struct, frozen=True):
     """Why a collection does not go on by itself, as the column `held` keeps it."""
 
     cause: HoldCause
-    segment_id: UUID
+    segment_id: UUID | None
     at: datetime
     error: str
 
@@ -210,6 +213,7 @@ def collection_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             collection.paused = encode(Act(event.user_id, event.recorded_at, data.reason))
         case collections.CollectionResumed():
             collection.paused = collection.held = None
+            _allow_more_failures(collection)
         case collections.CollectionHeld():
             collection.held = encode(Held(data.cause, data.segment_id, event.recorded_at, data.error))
         case collections.CollectionCancelled():
@@ -225,11 +229,20 @@ def collection_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
                 rows.change(SEGMENTS, data.segment_id).front_at = event.recorded_at
         case collections.CollectionRetried():
             collection.finished_at = None
+            _allow_more_failures(collection)
         case collections.CollectionFinished():
             collection.finished_at = event.recorded_at
             collection.paused = collection.held = None
     collection.stream_version = event.stream_version
     collection.updated_at = event.recorded_at
+
+
+def _allow_more_failures(collection: CollectionRow) -> None:
+    """A person wants it to go on: those that have failed so far count no more."""
+    if collection.segmentation_config is not None:
+        config = msgspec.json.decode(collection.segmentation_config, type=SegmentationConfig)
+        if config.stop_after_failures is not None:
+            collection.stop_at_failures = collection.segments_failed + config.stop_after_failures
 
 
 def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:

@@ -12,7 +12,7 @@ from events.configurations import LookbackConfig, ParameterValues, SegmentationC
 from events.types.workflow import DeclaredParameter
 
 Lane = Literal["interactive", "bulk"]
-HoldCause = Literal["sql_rejected"]
+HoldCause = Literal["sql_rejected", "too_many_failures"]
 BackfillStatus = Literal["pending", "in_progress", "completed", "failed", "partial"]
 
 
@@ -105,10 +105,11 @@ class CollectionResumed(msgspec.Struct, frozen=True):
 
 class CollectionHeld(msgspec.Struct, frozen=True):
     """Nothing more of it runs until a person resumes or cancels it. `sql_rejected`: AMC refused the SQL or the
-    parameters, which are the same for every segment; `error` is its own text, about this segment."""
+    parameters, which are the same for every segment; `error` is its own text, about this segment.
+    `too_many_failures`: as many segments have failed as `stop_after_failures` says."""
 
     cause: HoldCause
-    segment_id: UUID
+    segment_id: UUID | None
     error: str
 
 

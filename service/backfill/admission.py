@@ -7,17 +7,19 @@ Any number of processes may run it; the database decides who gives which slot.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+import msgspec
 import structlog
 
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, Conflict, Write
 from events.envelope import Metadata, NewEvent, new_id, stream_of
 from events.feed import Feed
-from events.types.collection import CollectionFinished
+from events.types.collection import CollectionFinished, CollectionHeld
 from events.types.segment import Cancelled
 from events.writer import AppendWriter, LogUnavailable, Overloaded
 from projections.runner import wait_projected
@@ -25,6 +27,7 @@ from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import Broker, PublishFailed
 from service.settings import Settings
 from service.teams.limits import backfill_ended
+from service.words import counted
 
 log = structlog.get_logger()
 
@@ -75,6 +78,7 @@ class Admission:
                     renew_at = loop.time() + interval
                 while await self.admit() == BATCH:
                     pass
+                await self.hold()
                 await self.finish()
                 if loop.time() >= housekeep_at:
                     await self._pool.execute("SELECT forget_idempotency_keys(), forget_credentials()")
@@ -124,6 +128,21 @@ class Admission:
                 raise end
         return await self._pool.fetchval("SELECT recall_cancelled()")  # type: ignore[no-any-return]
 
+    async def hold(self) -> None:
+        """Holds each collection of which so many segments have failed that a person must look at it first."""
+        rows = await self._pool.fetch(
+            "SELECT collection_id, team_id, user_id, workflow_id, stream_version, segments_failed"
+            "  FROM report_data_collections"
+            " WHERE finished_at IS NULL AND held IS NULL AND cancelled IS NULL AND backfill_status = 'in_progress'"
+            "   AND segments_failed >= stop_at_failures"
+        )
+        for row in rows:
+            failed = counted(row["segments_failed"], "segment")
+            held = _event_of(row, CollectionHeld("too_many_failures", None, f"{failed} failed"))
+            with contextlib.suppress(Conflict):  # another process was first, or the collection has moved on
+                stream = stream_of("collection", row["collection_id"])
+                await self._writer.append(AppendRequest((Write(stream, row["stream_version"], (held,)),)))
+
     async def finish(self) -> None:
         """Records the end of each collection whose segments have all come to theirs."""
         rows = await self._pool.fetch(
@@ -160,14 +179,19 @@ class Admission:
         await self._broker.publish([_first_message(row) for row in rows])
 
 
-def _cancellation(row: Any) -> AppendRequest:
-    event = NewEvent(
-        data=Cancelled(row["collection_id"], row["attempts"]),
+def _event_of(row: Any, data: msgspec.Struct) -> NewEvent:
+    """An event on behalf of the collection's owner."""
+    return NewEvent(
+        data=data,
         team_id=row["team_id"],
         user_id=row["user_id"],
         workflow_id=row["workflow_id"],
         metadata=Metadata(correlation_id=str(row["collection_id"])),
     )
+
+
+def _cancellation(row: Any) -> AppendRequest:
+    event = _event_of(row, Cancelled(row["collection_id"], row["attempts"]))
     return AppendRequest((Write(stream_of("segment", row["segment_id"]), row["stream_version"] or "none", (event,)),))
 
 

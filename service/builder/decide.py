@@ -117,8 +117,6 @@ def segmentation_problems(segmentation: SegmentationConfig | None, ground: Groun
     limit = ground.instance.max_concurrent
     if segmentation.parallel_limit > limit:
         problems.append(Problem(f"{at}/parallel_limit", f"the instance runs {limit} at once; give at most that"))
-    if segmentation.stop_after_failures is not None:
-        problems.append(Problem(f"{at}/stop_after_failures", "stopping after failures is not built yet; leave it out"))
     if segmentation.reprocess == "failed":
         problems.append(Problem(f"{at}/reprocess", 'a new collection has no failed segments; give "missing" or "all"'))
     return problems

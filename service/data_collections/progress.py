@@ -140,7 +140,7 @@ def limits(row: asyncpg.Record, figures: asyncpg.Record) -> Iterator[Limit]:
     if row["paused"]:
         yield Limit(reason="paused", detail="it is paused; resume it, and it goes on")
     if row["held"]:
-        yield Limit(reason="held", detail="AMC rejected the SQL or the parameters; resume it, or cancel it")
+        yield Limit(reason="held", detail="it is held; look at its `held`, then resume it, or cancel it")
     if row["held_by"]:
         yield Limit(reason="account", detail="the account of its instance must be connected again first")
     waiting = row["segments_waiting"]

@@ -38,10 +38,10 @@ class Act(Answer, frozen=True, kw_only=True):
 
 class Held(Answer, frozen=True, kw_only=True):
     """Why a collection waits for a person to resume or cancel it: `sql_rejected`, where AMC refused the SQL or the
-    parameters of its first segment, with AMC's own text."""
+    parameters of its first segment, with AMC's own text; `too_many_failures`, as many as `stop_after_failures`."""
 
     cause: HoldCause
-    segment_id: UUID
+    segment_id: UUID | None
     at: datetime
     error: str
 

@@ -68,6 +68,7 @@ BEGIN
            LIMIT least(_wanted, greatest(0, CASE WHEN c.sql_taken THEN c.parallel_limit ELSE 1 END - coalesce(u.used, 0)))
         ) s
        WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL
+         AND coalesce(c.segments_failed < c.stop_at_failures, true)
          -- A pause, a hold or a change that the read model has not seen yet counts already: it is waited for.
          AND NOT EXISTS (SELECT FROM report_builder_audit e
                           WHERE e.stream = 'collection-' || c.collection_id AND e.stream_version > c.stream_version)

@@ -287,6 +287,25 @@ async def test_a_mistake_in_the_sql_costs_one_execution_and_a_person_decides(
     assert (count(end, "failed"), count(end, "cancelled")) == (2, DAYS - 2)
 
 
+async def test_so_many_failures_hold_it_and_a_resume_allows_as_many_again(
+    api: Service, slow: RunningSandbox, numbers: Numbers
+) -> None:
+    bad = [numbers.first + timedelta(days=number) for number in (1, 3, 5, 7, 9)]
+    slow.sandbox.faults.set(Faults(fail_windows=tuple(bad)))
+    path = await backfill(api, numbers, parallel_limit=1, stop_after_failures=2)
+    held = await until(api, path, lambda progress: progress["collection"]["held"])
+    assert held["collection"]["held"] | {"at": None} == {
+        "cause": "too_many_failures", "segment_id": None, "error": "2 segments failed", "at": None,
+    }  # fmt: skip
+    assert (count(held, "failed"), count(held, "pending")) == (2, 7)
+    await api.done(f"{path}/resume", {})
+    again = await until(api, path, lambda progress: progress["collection"]["held"] and count(progress, "failed") == 4)
+    assert count(again, "pending") == 3
+    await api.done(f"{path}/resume", {})
+    end = await until(api, path, ended)
+    assert (count(end, "failed"), count(end, "completed")) == (5, DAYS - 5)
+
+
 async def test_one_segment_shows_that_the_sql_is_right_before_the_others_start(
     api: Service, slow: RunningSandbox, numbers: Numbers
 ) -> None:

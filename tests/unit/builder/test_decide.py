@@ -240,7 +240,7 @@ def test_no_more_runs_at_once_than_the_instance_takes() -> None:
         assert [problem.pointer for problem in refusal.problems] == [f"{pointer}/segmentation_config/parallel_limit"]
 
 
-@pytest.mark.parametrize(("field", "value"), [("stop_after_failures", 3), ("reprocess", "failed")])
+@pytest.mark.parametrize(("field", "value"), [("reprocess", "failed")])
 def test_what_would_have_no_effect_is_refused(field: str, value: object) -> None:
     story = Story()
     story.parameters()
