@@ -24,6 +24,9 @@ class AccountRow(msgspec.Struct, kw_only=True):
     cause: str | None = None
     error: str | None = None
     status_since: datetime
+    max_concurrent: int | None = None
+    requests_per_second: float | None = None
+    burst: int | None = None
     stream_version: int
     created_at: datetime
     updated_at: datetime
@@ -38,7 +41,12 @@ def want_account(event: RecordedEvent, rows: Rows) -> None:
 
 def account_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
     row = rows.find(ACCOUNTS, event.entity_id) or _added(event, rows)
-    row.cause = row.error = None
+    row.updated_at, row.stream_version = event.recorded_at, event.stream_version
+    if isinstance(data, account.AccountLimitsSet):  # which says nothing of how it stands
+        row.max_concurrent, row.burst = data.max_concurrent, data.burst
+        row.requests_per_second = data.requests_per_second
+        return
+    row.status_since, row.cause, row.error = event.recorded_at, None, None
     match data:
         case account.AccountConnected():
             row.status = "connected"
@@ -51,8 +59,6 @@ def account_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             row.status, row.cause, row.error = "reconnect", data.cause, data.error
         case account.AccountDisconnected():
             row.status = "disconnected"
-    row.status_since = row.updated_at = event.recorded_at
-    row.stream_version = event.stream_version
 
 
 def _added(event: RecordedEvent, rows: Rows) -> AccountRow:

@@ -12,14 +12,14 @@ from db.pool import Connection, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
 from events.feed import Feed
 from events.reader import read_after
-from projections import accounts, backfills, instances, reports, schedules, steps, workflows
+from projections import accounts, backfills, instances, reports, schedules, steps, teams, workflows
 from projections.rows import Rows
 
 log = structlog.get_logger()
 
 # The tables are tied by foreign keys, so they are one projection with one checkpoint. Parents come first.
 NAME = "read_models"
-MODULES = (workflows, accounts, instances, backfills, schedules, reports, steps)
+MODULES = (workflows, accounts, instances, teams, backfills, schedules, reports, steps)
 TABLES = tuple(table for module in MODULES for table in module.TABLES)
 # An event may change tables of several modules; they apply it in their order.
 HANDLERS = {

@@ -44,6 +44,7 @@ from service.results.store import ResultStore
 from service.schedules.routes import schedule_routes
 from service.stream.routes import stream_routes
 from service.teams.limits import Teams
+from service.teams.routes import team_routes
 from service.workflows.routes import workflow_routes
 
 MAX_BODY = 2 * 1024 * 1024
@@ -131,6 +132,7 @@ def create_app(parts: Parts) -> Starlette:
         *workflow_routes(pool, commands, clock),
         *instance_routes(pool, commands),
         *account_routes(pool, commands, parts.accounts),
+        *team_routes(pool, commands, teams),
         *collection_routes(pool),
         progress_route(pool),
         *control_routes(pool, commands, teams),

@@ -112,6 +112,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     amc_timeout: Seconds = 30
     """One request to AMC, from connect to the last byte of the answer."""
     amc_requests_per_second: Annotated[float, Meta(gt=0)] = 5
+    """Of each account that has no rate of its own, over all processes."""
+    amc_breaker_failures: Count = 5
+    """Calls that AMC fails in a row on an instance before it is left alone."""
+    amc_breaker_pause: Seconds = 15
+    """How long it is left alone then; twice as long each time that a try fails, up to `retry_cap`."""
     amc_poll_delays: tuple[Annotated[float, Meta(ge=0)], ...] = (15, 30, 60)
     """Waits before the first, second … poll of an execution; the last one repeats."""
     amc_execution_timeout: Annotated[int, Meta(ge=900, le=86400)] = 21600

@@ -48,9 +48,19 @@ class AccountDisconnected(msgspec.Struct, frozen=True):
     """A person took it out of use, and its secrets were deleted. Its work is held."""
 
 
+class AccountLimitsSet(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be asked of Amazon with it from here on. `max_concurrent`: executions at once over all its instances;
+    `requests_per_second` and `burst`: calls per second, and at once. Null: as the service is set up."""
+
+    max_concurrent: int | None
+    requests_per_second: float | None
+    burst: int | None
+
+
 EVENTS = {
     ("account.connected", 1): AccountConnected,
     ("account.reconnected", 1): AccountReconnected,
     ("account.revoked", 1): AccountRevoked,
     ("account.disconnected", 1): AccountDisconnected,
+    ("account.limits_set", 1): AccountLimitsSet,
 }

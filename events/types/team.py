@@ -1,6 +1,6 @@
-"""Events of `team-` streams: what a team has at work, for the limits that span its reports.
+"""Events of `team-` streams: what a team has at work, for the limits that span its reports, and its own limits.
 
-They are written with the stream's expected version, in the append that sets the work going: however many
+What is at work is written with the stream's expected version, in the append that sets the work going: however many
 processes ask at once, a limit is never exceeded by one.
 """
 
@@ -37,9 +37,18 @@ class ScheduleDeactivated(msgspec.Struct, frozen=True):
     schedule_id: UUID
 
 
+class TeamLimitsSet(msgspec.Struct, frozen=True, kw_only=True):
+    """How many segments of the team, and of each of its users, may be in flight at once from here on. Null: any
+    number."""
+
+    max_concurrent: int | None
+    max_concurrent_per_user: int | None
+
+
 EVENTS = {
     ("team.backfill_started", 1): BackfillStarted,
     ("team.backfill_ended", 1): BackfillEnded,
     ("team.schedule_activated", 1): ScheduleActivated,
     ("team.schedule_deactivated", 1): ScheduleDeactivated,
+    ("team.limits_set", 1): TeamLimitsSet,
 }

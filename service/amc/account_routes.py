@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -13,17 +12,18 @@ from starlette.responses import Response
 
 from db.pool import Pool
 from events.append import Write
-from events.types.account import Region
-from events.validation import Body
-from service.amc.accounts import DEFAULT, AccountState, Hold, Status, hold_of
+from events.types.account import AccountLimitsSet, Region
+from events.validation import Body, Problem
+from service.amc.account_answers import SELECT_ACCOUNTS, AccountAnswer, default_account, shown
+from service.amc.accounts import DEFAULT, AccountState, Status
 from service.amc.connecting import AccountDesk
+from service.amc.connections import account_write
 from service.amc.vault import Credentials, Secret
 from service.auth.caller import Caller, caller_of
 from service.commands import Commands, Decision
 from service.endpoints import Answer, Endpoint, Position, Query, Recorded, path_id, read_query
 from service.http import etag, json_response, name_cursor, page_of, read_name_cursor, refuse_stale, wait_position
 from service.problems import Refused
-from service.settings import Settings
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 # They go into headers and forms as they are; and `$` alone would let a line break pass.
@@ -76,25 +76,22 @@ class ReconnectAccount(SecretBody, frozen=True, kw_only=True):
     refresh_token: SecretText | None = None
 
 
+class ChangeAccount(Body, frozen=True, kw_only=True):
+    """Limits towards Amazon; what is left out stays, 0 takes a limit of its own away. `max_concurrent`: executions at
+    once over all its instances; `requests_per_second` and `burst`: calls per second, and at once."""
+
+    max_concurrent: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+    requests_per_second: Annotated[float, Meta(ge=0, le=10_000)] | None = None
+    burst: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+
+    @classmethod
+    def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
+        if not given:
+            yield Problem("", f"changes nothing; give one of {', '.join(cls.__struct_fields__)}")
+
+
 class DisconnectAccount(Body, frozen=True, kw_only=True):
     """Takes the account out of use; it takes nothing."""
-
-
-class AccountAnswer(Answer, frozen=True, kw_only=True):
-    """An account and how it stands. `held_by` is why its work does not go on, and what to do; `error` are the
-    words of who refused it."""
-
-    account_id: str
-    name: str
-    region: Region | None
-    base_url: str
-    token_url: str
-    client_id: str
-    status: Status
-    held_by: Hold | None
-    error: str | None
-    version: int
-    created_at: datetime | None
 
 
 class AccountPage(Answer, frozen=True, kw_only=True):
@@ -109,6 +106,16 @@ class AccountChangedAnswer(Recorded, frozen=True, kw_only=True):
 
     account_id: str
     status: Status
+    version: int
+
+
+class AccountLimitsAnswer(Recorded, frozen=True, kw_only=True):
+    """The account's own limits, as they stand now; null: as the service is set up."""
+
+    account_id: str
+    max_concurrent: int | None
+    requests_per_second: float | None
+    burst: int | None
     version: int
 
 
@@ -152,14 +159,15 @@ def account_routes(pool: Pool, commands: Commands, desk: AccountDesk) -> list[En
         await wait_position(pool, query.min_position)
         after = read_name_cursor(query.cursor) if query.cursor else ""
         rows = await pool.fetch(
-            "SELECT * FROM amc_account_states WHERE team_id = $1 AND account_id <> $2 AND account_id > $3"
-            " ORDER BY account_id LIMIT $4",
+            f"{SELECT_ACCOUNTS} WHERE team_id = $2 AND known.account_id <> $3 AND known.account_id > $4"
+            " ORDER BY known.account_id LIMIT $5",
+            desk.settings.amc_requests_per_second,
             caller_of(request).team_id,
             DEFAULT,
             after,
             query.limit + 1,
         )
-        page = page_of(rows, query.limit, lambda row: name_cursor(row["account_id"]), lambda row: _shown(dict(row)))
+        page = page_of(rows, query.limit, lambda row: name_cursor(row["id"]), lambda row: shown(row, desk.settings))
         if not after:
             page["items"].insert(0, await default_account(pool, desk.settings))
         return json_response(page)
@@ -171,13 +179,14 @@ def account_routes(pool: Pool, commands: Commands, desk: AccountDesk) -> list[En
             answer = await default_account(pool, desk.settings)
         else:
             row = await pool.fetchrow(
-                "SELECT * FROM amc_account_states WHERE account_id = $1 AND team_id = $2",
+                f"{SELECT_ACCOUNTS} WHERE known.account_id = $2 AND team_id = $3",
+                desk.settings.amc_requests_per_second,
                 account_id,
                 caller_of(request).team_id,
             )
             if row is None:
                 raise Refused("not_found", f"there is no account {account_id!r}")
-            answer = _shown(dict(row))
+            answer = shown(row, desk.settings)
         return json_response(answer, headers=etag(answer.version))
 
     async def connect(request: Request) -> Response:
@@ -226,6 +235,20 @@ def account_routes(pool: Pool, commands: Commands, desk: AccountDesk) -> list[En
             )
 
         return await changed(request, ReconnectAccount, "connected", write_of)
+
+    async def change(request: Request) -> Response:
+        async def decide(body: ChangeAccount, caller: Caller) -> Decision:
+            account = await desk.account(_account_id(request), caller.team_id)
+            refuse_stale(request, account.version, "account")
+            limits: dict[str, Any] = {
+                name: getattr(account, name) if given is None else given or None
+                for name, given in msgspec.structs.asdict(body).items()
+            }
+            write = account_write(account, AccountLimitsSet(**limits), caller.user_id)
+            answer = AccountLimitsAnswer(account_id=account.account_id, version=account.version + 1, **limits)
+            return Decision((write,), answer)
+
+        return await commands.run(request, ChangeAccount, decide)
 
     async def disconnect(request: Request) -> Response:
         async def write_of(body: DisconnectAccount, account: AccountState, caller: Caller) -> Write:
@@ -290,6 +313,16 @@ def account_routes(pool: Pool, commands: Commands, desk: AccountDesk) -> list[En
             refusals=("not_found", "projection_behind"),
         ),
         Endpoint(
+            "PATCH",
+            one,
+            change,
+            summary="Change an account's limits towards Amazon",
+            body=ChangeAccount,
+            answer=AccountLimitsAnswer,
+            scope="admin",
+            refusals=("not_found", "stale", "version_conflict"),
+        ),
+        Endpoint(
             "POST",
             one + "/reconnect",
             reconnect,
@@ -321,24 +354,6 @@ def account_routes(pool: Pool, commands: Commands, desk: AccountDesk) -> list[En
     ]
 
 
-async def default_account(pool: Pool, settings: Settings) -> AccountAnswer:
-    """The account of the settings, whether or not anything has happened to it."""
-    row = await pool.fetchrow("SELECT * FROM amc_account_states WHERE account_id = $1", DEFAULT)
-    of_settings = {
-        "base_url": settings.amc_base_url,
-        "token_url": settings.amc_token_url,
-        "client_id": settings.amc_client_id,
-    }
-    nothing_yet = {"account_id": DEFAULT, "name": DEFAULT, "region": None, "status": "connected", "stream_version": 0}
-    return _shown((dict(row) if row else nothing_yet) | of_settings)
-
-
-async def account_answers(pool: Pool, settings: Settings) -> list[AccountAnswer]:
-    """Every account of every team, `default` first."""
-    rows = await pool.fetch("SELECT * FROM amc_account_states WHERE account_id <> $1 ORDER BY account_id", DEFAULT)
-    return [await default_account(pool, settings), *(_shown(dict(row)) for row in rows)]
-
-
 def _account_id(request: Request) -> str:
     text: str = request.path_params["account_id"]
     return text if text == DEFAULT else str(path_id(request, "account_id", "account"))
@@ -347,22 +362,3 @@ def _account_id(request: Request) -> str:
 def _decision(write: Write, version: int, status: Status, code: int) -> Decision:
     account_id = write.stream.removeprefix("account-")
     return Decision((write,), AccountChangedAnswer(account_id=account_id, status=status, version=version + 1), code)
-
-
-def _shown(row: Mapping[str, Any]) -> AccountAnswer:
-    held = None
-    if row["status"] != "connected":
-        held = hold_of(row["account_id"], row["status"], row["cause"], row["status_since"])
-    return AccountAnswer(
-        account_id=row["account_id"],
-        name=row["name"],
-        region=row["region"],
-        base_url=row["base_url"],
-        token_url=row["token_url"],
-        client_id=row["client_id"],
-        status=row["status"],
-        held_by=held,
-        error=row.get("error"),
-        version=row["stream_version"],
-        created_at=row.get("created_at"),
-    )

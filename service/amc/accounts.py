@@ -22,6 +22,9 @@ DEFAULT = "default"
 SYSTEM = "system"
 """The team of what belongs to no team."""
 
+MOST_CONCURRENT = 200
+"""Executions that AMC runs at once for one account; what an account without a limit of its own has."""
+
 Status = Literal["connected", "reconnect", "disconnected"]
 HoldReason = Literal["account_revoked", "account_disconnected"]
 
@@ -68,6 +71,9 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     cause: RevocationCause | None = None
     error: str | None = None
     since: datetime | None = None
+    max_concurrent: int | None = None
+    requests_per_second: float | None = None
+    burst: int | None = None
 
     @property
     def exists(self) -> bool:
@@ -83,6 +89,8 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     def evolve(self, event: RecordedEvent) -> AccountState:
         """The account after one more event."""
         changes: dict[str, Any] = {"version": event.stream_version, "team_id": event.team_id}
+        if isinstance(event.data, account.AccountLimitsSet):  # which says nothing of how it stands
+            return msgspec.structs.replace(self, **changes, **msgspec.structs.asdict(event.data))
         changes |= {"since": event.recorded_at, "cause": None, "error": None}
         match data := event.data:
             case account.AccountConnected():

@@ -26,7 +26,8 @@ from events.types.account import Region
 from events.validation import Invalid, decode
 from events.writer import AppendWriter
 from projections.runner import project_batch
-from service.amc.account_routes import AccountAnswer, ConnectAccount, ReconnectAccount, account_answers
+from service.amc.account_answers import AccountAnswer, account_answers
+from service.amc.account_routes import ConnectAccount, ReconnectAccount
 from service.amc.accounts import Addresses
 from service.amc.connecting import AccountDesk
 from service.amc.connections import Connections

@@ -21,7 +21,7 @@ from service.amc.accounts import DEFAULT, AccountState, load_account
 from service.amc.client import AmcClient
 from service.amc.errors import AmcError
 from service.amc.models import Account
-from service.amc.throttle import Throttle
+from service.amc.pace import PaceSettings, SharedPace, burst_of
 from service.amc.vault import SecretUnreadable, Vault
 from service.settings import PREFIX, Settings
 
@@ -70,7 +70,6 @@ class Connections:
         self._vault = vault
         self._settings = settings
         self._known: dict[str, Connection] = {}
-        self._throttles: dict[str, Throttle] = {}
 
     async def of(self, account_id: str) -> Connection:
         """The account's client. Raises AccountHeld, LookupError where there is no such account, and
@@ -83,14 +82,24 @@ class Connections:
         known = self._known.get(account_id)
         if known is not None and known.account.version == account.version:
             return known
-        connection = Connection(account, self.client(await self.login(account)))
+        connection = Connection(account, self.client(await self.login(account), account))
         self._known[account_id] = connection
         return connection
 
-    def client(self, login: Account) -> AmcClient:
-        """A client of its own for this login, at the rate that the account has in this process."""
-        throttle = self._throttles.setdefault(login.account_id, Throttle(self._settings.amc_requests_per_second))
-        return AmcClient(self._session, login, timeout=self._settings.amc_timeout, throttle=throttle)
+    def client(self, login: Account, account: AccountState | None = None) -> AmcClient:
+        """A client of its own for this login, at the pace of the account; None where it is not connected yet."""
+        settings = self._settings
+        rate = (account and account.requests_per_second) or settings.amc_requests_per_second
+        pace = PaceSettings(
+            rate=rate,
+            burst=(account and account.burst) or burst_of(rate),
+            failures=settings.amc_breaker_failures,
+            pause=settings.amc_breaker_pause,
+            longest_pause=settings.retry_cap,
+            call_timeout=settings.amc_timeout,
+        )
+        shared = SharedPace(self._pool, login.account_id, pace)
+        return AmcClient(self._session, login, timeout=settings.amc_timeout, pace=shared)
 
     async def login(self, account: AccountState) -> Account:
         """What Amazon is called with, secrets resolved now. Raises UnreadableAccount."""
@@ -166,7 +175,7 @@ class Connections:
             return
         try:
             login = await self.login(account)
-            await self.client(login).list_advertisers()
+            await self.client(login, account).list_advertisers()
         except (UnreadableAccount, AmcError) as error:
             log.warning("account_still_held", account_id=account.account_id, error=str(error))
             return

@@ -3,6 +3,7 @@
 | answer | kind | may a create have landed? |
 | --- | --- | --- |
 | 429 | transient | no |
+| nothing was sent: the account is `slowed`, or the instance `resting` (`service.amc.pace`) | transient | no |
 | connection could not be made | transient | no |
 | 5xx, broken connection, time-out | transient | yes |
 | 400, 403, 404, 422, other definite refusals | permanent | no |
@@ -25,6 +26,8 @@ Kind = Literal["transient", "permanent", "unknown"]
 Code = Literal[
     "account_revoked",
     "unauthorized",
+    "slowed",
+    "resting",
     "throttled",
     "server_error",
     "not_connected",
@@ -73,6 +76,11 @@ class AmcError(Exception):
         self.status = status
         self.retry_after = retry_after
         self.may_have_landed = may_have_landed
+
+    @property
+    def unsent(self) -> bool:
+        """Nothing was asked of AMC, as now is not the time for it: it counts as no failure."""
+        return self.code in ("slowed", "resting")
 
     def __str__(self) -> str:
         return f"{self.message} ({self.code}, HTTP {self.status})" if self.status else self.message

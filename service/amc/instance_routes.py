@@ -93,9 +93,19 @@ class InstanceAddedAnswer(Recorded, frozen=True, kw_only=True):
     version: int
 
 
+class FailingAnswer(Answer, frozen=True, kw_only=True):
+    """AMC has failed on the instance lately, `failures` calls in a row, and what the last of them said. From some
+    number on it is left alone until `resting_until`, and then tried with one call."""
+
+    failures: int
+    resting_until: datetime | None
+    error: str
+
+
 class InstanceAnswer(Answer, frozen=True, kw_only=True):
     """An AMC instance, and this service's limits towards it. `team_id` owns it; `granted_to` are the other teams
-    that may run on it, told to the owner alone. `held_by` is why no work runs on it, and what to do."""
+    that may run on it, told to the owner alone. `held_by` is why no work runs on it, and what to do. `in_flight`
+    are the segments that hold one of its slots; `failing` is null where AMC answers as it should."""
 
     instance_id: str
     team_id: str
@@ -110,6 +120,8 @@ class InstanceAnswer(Answer, frozen=True, kw_only=True):
     max_executions_per_day: int | None
     granted_to: list[str]
     held_by: Hold | None
+    in_flight: int
+    failing: FailingAnswer | None
     version: int
     created_at: datetime
 
@@ -158,6 +170,9 @@ class ReadInstance(Query, frozen=True, kw_only=True):
 # $1 is the caller's team.
 SELECT = f"""
 SELECT i.*, {held_account("i.instance_id")} AS held_account,
+       (SELECT count(*) FROM segment_leases l WHERE l.instance_id = i.instance_id AND l.holds_slot) AS in_flight,
+       (SELECT json_build_object('failures', b.failures, 'resting_until', b.open_until, 'error', b.error)
+          FROM amc_breakers b WHERE b.instance_id = i.instance_id) AS failing,
        CASE WHEN i.team_id = $1 THEN ARRAY(
          SELECT g.team_id FROM instance_grants g
           WHERE g.instance_id = i.instance_id AND g.revoked_at IS NULL ORDER BY g.team_id) ELSE '{{}}' END AS granted_to
@@ -351,4 +366,6 @@ def _granted(
 
 def _shown(row: Any) -> InstanceAnswer:
     fields = dict(row) | {"version": row["stream_version"], "held_by": hold_in(row["held_account"])}
+    if row["failing"]:
+        fields["failing"] = msgspec.json.decode(row["failing"], type=FailingAnswer)
     return InstanceAnswer(**{name: fields[name] for name in InstanceAnswer.__struct_fields__})

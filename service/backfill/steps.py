@@ -55,6 +55,8 @@ async def submit(turn: Turn) -> None:
         return
     try:
         await _save_workflow(turn)
+        # Before the intent, which says that a create may be on its way from then on.
+        place = await turn.take_place()
         await turn.record(
             SubmissionStarted(
                 collection_id=turn.collection_id,
@@ -67,13 +69,17 @@ async def submit(turn: Turn) -> None:
             )
         )
         await turn.hold_lease()
-        execution = await turn.amc.create_execution(turn.order.instance, request, before_send=turn.may_send)
+        execution = await turn.amc.create_execution(
+            turn.order.instance, request, place=place, before_send=turn.may_send
+        )
     except SentTooLate:
         await turn.fail("transient", "tokens and rates were waited for too long; nothing was sent to AMC")
         return
     except AmcError as error:
         await turn.raise_if_held(error)
-        if error.may_have_landed:
+        if error.unsent:
+            await turn.go_on("submit", error.retry_after or 0)
+        elif error.may_have_landed:
             log.warning("create_unanswered", error=str(error))
             await turn.go_on("submit", turn.settings.amc_timeout)
         else:
@@ -209,7 +215,7 @@ async def fetch(turn: Turn) -> None:
         # While its account was held nobody could ask.
         asked_since = max(turn.segment.executed_at, turn.connection.account.since or turn.segment.executed_at)
         waited = await turn.database_time() - asked_since
-        if error.kind == "permanent" or waited > FETCH_FOR:
+        if error.kind == "permanent" or (waited > FETCH_FOR and not error.unsent):
             await turn.fail("permanent", f"the result cannot be fetched: {error}")
         else:
             await turn.go_on("fetch", max(turn.settings.retry_base, error.retry_after or 0))

@@ -21,6 +21,7 @@ from events.writer import AppendWriter
 from service.amc.client import AmcClient
 from service.amc.connections import Connection, Connections
 from service.amc.errors import AmcError
+from service.amc.pace import Place
 from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import DELAYS, Broker
 from service.backfill.orders import Order
@@ -143,6 +144,12 @@ class Turn:
             raise
         finally:
             beating.cancel()
+
+    async def take_place(self) -> Place:
+        """The turn of a create at AMC. Raises AmcError, with nothing sent, where that would take long."""
+        await self.hold_lease()
+        again = self.segment.attempt - self.segment.counted_from > 1
+        return await self.amc.take_place(self.order.instance, again=again)
 
     def may_send(self) -> None:
         """To be called right before a create goes out. Raises SentTooLate where the intent is too old."""

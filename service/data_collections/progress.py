@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from db.pool import Pool
+from service.amc.accounts import MOST_CONCURRENT
 from service.data_collections.routes import (
     CollectionAnswer,
     SegmentAnswer,
@@ -24,8 +25,8 @@ from service.endpoints import Answer, Endpoint, Position, Query, read_query
 from service.http import json_response
 
 LimitReason = Literal[
-    "paused", "held", "cancelling", "account", "first_segment", "parallel_limit", "instance_slots", "instance_day",
-    "retry",
+    "paused", "held", "cancelling", "account", "first_segment", "parallel_limit", "user_slots", "team_slots",
+    "account_slots", "instance_slots", "instance_day", "retry", "slowed", "resting",
 ]  # fmt: skip
 
 
@@ -64,14 +65,19 @@ class ReadProgress(Query, frozen=True, kw_only=True):
     min_position: Position = 0
 
 
-# One row: the segments' own figures, and the instance's as admission counts them.
+# One row: the segments' own figures, and what admission and the calls to AMC count.
 FIGURES = """
+WITH holders AS (
+  SELECT l.lane, l.collection_id, l.instance_id, i.account_id, l.team_id, l.user_id
+    FROM segment_leases l JOIN amc_instances i USING (instance_id) WHERE l.holds_slot
+)
 SELECT clock_timestamp() AS now, c.sql_taken, i.max_concurrent, i.max_executions_per_day,
        coalesce((SELECT d.begun FROM instance_days d
                   WHERE d.instance_id = c.instance_id AND d.day = (clock_timestamp() AT TIME ZONE 'UTC')::date), 0)
          AS begun_today,
-       count(l.*) FILTER (WHERE l.collection_id = c.collection_id) AS own_slots,
-       count(l.*) AS instance_slots, count(l.*) FILTER (WHERE l.lane = 'bulk') AS bulk_slots,
+       own_slots, instance_slots, bulk_slots, account_slots, team_slots, user_slots,
+       a.max_concurrent AS of_account, m.max_concurrent AS of_team, m.max_concurrent_per_user AS of_user,
+       p.slowed_until, b.open_until, b.error AS failing,
        (SELECT min(w.retry_at) FROM report_data_weeks w
          WHERE w.collection_id = c.collection_id AND w.status = 'waiting') AS next_retry,
        (SELECT count(*) FROM report_data_weeks w
@@ -83,9 +89,19 @@ SELECT clock_timestamp() AS now, c.sql_taken, i.max_concurrent, i.max_executions
          WHERE w.collection_id = c.collection_id AND w.status = 'completed' AND w.dispatched_at IS NOT NULL) AS took
   FROM report_data_collections c
   JOIN amc_instances i ON i.instance_id = c.instance_id
-  LEFT JOIN segment_leases l ON l.instance_id = c.instance_id AND l.holds_slot
+  CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE h.collection_id = c.collection_id) AS own_slots,
+           count(*) FILTER (WHERE h.instance_id = c.instance_id) AS instance_slots,
+           count(*) FILTER (WHERE h.instance_id = c.instance_id AND h.lane = 'bulk') AS bulk_slots,
+           count(*) FILTER (WHERE h.account_id = i.account_id) AS account_slots,
+           count(*) FILTER (WHERE h.team_id = c.team_id) AS team_slots,
+           count(*) FILTER (WHERE h.team_id = c.team_id AND h.user_id IS NOT DISTINCT FROM c.user_id) AS user_slots
+      FROM holders h) used
+  LEFT JOIN amc_account_states a ON a.account_id = i.account_id
+  LEFT JOIN team_limits m ON m.team_id = c.team_id
+  LEFT JOIN amc_paces p ON p.account_id = i.account_id AND p.slowed_until > clock_timestamp()
+  LEFT JOIN amc_breakers b ON b.instance_id = c.instance_id AND b.open_until IS NOT NULL
  WHERE c.collection_id = $1
- GROUP BY c.collection_id, i.instance_id
 """
 
 
@@ -143,6 +159,11 @@ def limits(row: asyncpg.Record, figures: asyncpg.Record) -> Iterator[Limit]:
         yield Limit(reason="held", detail="it is held; look at its `held`, then resume it, or cancel it")
     if row["held_by"]:
         yield Limit(reason="account", detail="the account of its instance must be connected again first")
+    if until := figures["slowed_until"]:
+        yield Limit(reason="slowed", detail=f"slowed by Amazon: 429, next try {until:%H:%M}", until=until)
+    if until := figures["open_until"]:
+        detail = f"AMC fails on this instance, and is tried again from time to time: {figures['failing']}"
+        yield Limit(reason="resting", detail=detail, until=until)
     waiting = row["segments_waiting"]
     pending = row["segments_total"] - row["segments_active"] - waiting - _ended(row)
     if waiting:
@@ -150,15 +171,9 @@ def limits(row: asyncpg.Record, figures: asyncpg.Record) -> Iterator[Limit]:
         yield Limit(reason="retry", detail=f"{waiting} wait to be tried again", until=until)
     if not pending or row["paused"] or row["held"] or row["held_by"]:
         return
-    most, begun, per_day = figures["max_concurrent"], figures["begun_today"], figures["max_executions_per_day"]
-    if not figures["sql_taken"] and figures["own_slots"]:
-        yield Limit(reason="first_segment", detail="one runs first, to show that AMC takes the SQL")
-    elif figures["own_slots"] >= row["parallel_limit"]:
-        yield Limit(reason="parallel_limit", detail=f"{row['parallel_limit']} at once, as it is set up")
-    elif figures["instance_slots"] >= most or (
-        row["lane"] == "bulk" and figures["bulk_slots"] >= most - min(1, most - 1)
-    ):
-        yield Limit(reason="instance_slots", detail=f"the instance runs {most} at once, and others have their share")
+    if reason := full(row, figures):
+        yield Limit(reason=reason[0], detail=reason[1])
+    begun, per_day = figures["begun_today"], figures["max_executions_per_day"]
     if per_day is not None and begun >= per_day:
         midnight = figures["now"].astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         yield Limit(
@@ -166,6 +181,27 @@ def limits(row: asyncpg.Record, figures: asyncpg.Record) -> Iterator[Limit]:
             detail=f"{begun} executions were begun on the instance today (UTC), as many as it may",
             until=midnight + timedelta(days=1),
         )
+
+
+def full(row: asyncpg.Record, figures: asyncpg.Record) -> tuple[LimitReason, str] | None:
+    """The first of the limits at once that is reached, the collection's own before those that it shares."""
+    own, most = figures["own_slots"], figures["max_concurrent"]
+    of_account = figures["of_account"] or MOST_CONCURRENT
+    # One slot of an instance that has more than one is kept for scheduled and once-only runs.
+    of_bulk = most - min(1, most - 1) if row["lane"] == "bulk" else None
+    limits: list[tuple[LimitReason, int, int | None, str]] = [
+        ("first_segment", own, None if figures["sql_taken"] else 1, "one runs first, to show that AMC takes the SQL"),
+        ("parallel_limit", own, row["parallel_limit"], "{} at once, as it is set up"),
+        ("user_slots", figures["user_slots"], figures["of_user"], "each person of the team may run {} at once"),
+        ("team_slots", figures["team_slots"], figures["of_team"], "the team may run {} at once"),
+        ("account_slots", figures["account_slots"], of_account, "the account runs {} at once over all instances"),
+        ("instance_slots", figures["instance_slots"], most, "the instance runs {} at once, others have their share"),
+        ("instance_slots", figures["bulk_slots"], of_bulk, "the instance runs {} at once beside scheduled runs"),
+    ]
+    for reason, used, limit, words in limits:
+        if limit is not None and used >= limit:
+            return reason, words.format(limit)
+    return None
 
 
 def estimate(row: asyncpg.Record, figures: asyncpg.Record) -> TimeLeft | None:

@@ -33,6 +33,8 @@ class Team(msgspec.Struct):
     version: int = 0
     backfills: dict[UUID, UUID | None] = msgspec.field(default_factory=dict)
     schedules: dict[UUID, tuple[UUID | None, str]] = msgspec.field(default_factory=dict)
+    max_concurrent: int | None = None
+    max_concurrent_per_user: int | None = None
 
     def evolve(self, events: Iterable[RecordedEvent]) -> None:
         for event in events:
@@ -46,6 +48,9 @@ class Team(msgspec.Struct):
                     self.schedules[data.schedule_id] = (event.user_id, data.fingerprint)
                 case team.ScheduleDeactivated():
                     self.schedules.pop(data.schedule_id, None)
+                case team.TeamLimitsSet():
+                    self.max_concurrent = data.max_concurrent
+                    self.max_concurrent_per_user = data.max_concurrent_per_user
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -79,7 +84,7 @@ class Teams:
         """
         if backfill is None and schedule is None:
             return ()
-        state = await self._load(caller.team_id)
+        state = await self.load(caller.team_id)
         happened: list[Any] = []
         if backfill is not None:
             running = [found for found, user in state.backfills.items() if user == caller.user_id]
@@ -111,7 +116,8 @@ class Teams:
         events = tuple(NewEvent(data=data, team_id=caller.team_id, user_id=caller.user_id) for data in happened)
         return (Write(stream_of("team", caller.team_id), state.version or "none", events),)
 
-    async def _load(self, team_id: str) -> Team:
+    async def load(self, team_id: str) -> Team:
+        """The team as its stream has it now."""
         state = self._known.pop(team_id, None) or Team(team_id)
         state.evolve(await read_stream(self._pool, stream_of("team", team_id), after=state.version))
         self._known[team_id] = state

@@ -4,5 +4,6 @@ CREATE OR REPLACE FUNCTION account_held(account_id text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
   SELECT coalesce((
     SELECT a.event_type IN ('account.revoked', 'account.disconnected') FROM report_builder_audit a
-     WHERE a.stream = 'account-' || account_held.account_id ORDER BY a.stream_version DESC LIMIT 1), false);
+     WHERE a.stream = 'account-' || account_held.account_id AND a.event_type <> 'account.limits_set'
+     ORDER BY a.stream_version DESC LIMIT 1), false);
 $$;

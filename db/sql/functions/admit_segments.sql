@@ -9,26 +9,27 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
   _wanted     int := coalesce(array_length(event_ids, 1), 0);
-  _used       jsonb;          -- instance -> slots in use
-  _used_bulk  jsonb;          -- instance -> of these, by bulk work
+  _used       jsonb;          -- holder -> slots in use
   _day        date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
   _begun      jsonb;          -- instance -> attempts begun on this day
   _candidate  record;
   _picked     segment_leases[] := '{}';
   _versions   int[] := '{}';
   _attempts   int[] := '{}';
-  _in_use     int;
-  _in_bulk    int;
+  _holders    text[];
+  _holder     text;
   _answer     record;
 BEGIN
   -- Locked before anything is counted: two admissions that count at once would both find the last slot free.
   PERFORM pg_advisory_xact_lock(hashtext('admit_segments'));
   PERFORM settle_leases();
 
-  SELECT coalesce(jsonb_object_agg(u.instance_id, u.used), '{}'), coalesce(jsonb_object_agg(u.instance_id, u.bulk), '{}')
-    INTO _used, _used_bulk
-    FROM (SELECT l.instance_id, count(*) AS used, count(*) FILTER (WHERE l.lane = 'bulk') AS bulk
-            FROM segment_leases l WHERE l.holds_slot GROUP BY l.instance_id) u;
+  SELECT coalesce(jsonb_object_agg(u.holder, u.used), '{}') INTO _used
+    FROM (SELECT h.holder, count(*) AS used
+            FROM segment_leases l
+            JOIN amc_instances i ON i.instance_id = l.instance_id
+            CROSS JOIN LATERAL unnest(slot_holders(l.lane, i.instance_id, i.account_id, l.team_id, l.user_id)) AS h(holder)
+           WHERE l.holds_slot GROUP BY h.holder) u;
 
   SELECT coalesce(jsonb_object_agg(d.instance_id, d.begun), '{}') INTO _begun
     FROM instance_days d WHERE d.day = _day;
@@ -45,14 +46,19 @@ BEGIN
     ), team_use AS (
       SELECT l.team_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot GROUP BY l.team_id
     ), usable_accounts AS MATERIALIZED (
-      SELECT a.account_id FROM (SELECT DISTINCT i.account_id FROM amc_instances i) a
+      SELECT a.account_id, coalesce(s.max_concurrent, 200) AS max_concurrent  -- AMC's own limit
+        FROM (SELECT DISTINCT i.account_id FROM amc_instances i) a
+        LEFT JOIN amc_account_states s ON s.account_id = a.account_id
        WHERE NOT account_held(a.account_id)
     ), collection_turns AS (
       SELECT c.collection_id, c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.created_at, c.front_at,
-             i.max_concurrent, i.max_executions_per_day, s.segment_id, s.stream_version, s.attempts, coalesce(u.used, 0) + s.turn AS turn
+             i.account_id, i.max_concurrent, i.max_executions_per_day, a.max_concurrent AS of_account,
+             m.max_concurrent AS of_team, m.max_concurrent_per_user AS of_user,
+             s.segment_id, s.stream_version, s.attempts, coalesce(u.used, 0) + s.turn AS turn
         FROM report_data_collections c
         JOIN amc_instances i ON i.instance_id = c.instance_id
         JOIN usable_accounts a ON a.account_id = i.account_id
+        LEFT JOIN team_limits m ON m.team_id = c.team_id
         LEFT JOIN collection_use u ON u.collection_id = c.collection_id
         CROSS JOIN LATERAL (
           SELECT w.segment_id, w.stream_version, w.attempts,
@@ -69,6 +75,9 @@ BEGIN
         ) s
        WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL
          AND coalesce(c.segments_failed < c.stop_at_failures, true)
+         -- Where AMC fails, nothing new is begun until it is time to try.
+         AND NOT EXISTS (SELECT FROM amc_breakers b
+                          WHERE b.instance_id = c.instance_id AND b.open_until > clock_timestamp())
          -- A pause, a hold or a change that the read model has not seen yet counts already: it is waited for.
          AND NOT EXISTS (SELECT FROM report_builder_audit e
                           WHERE e.stream = 'collection-' || c.collection_id AND e.stream_version > c.stream_version)
@@ -85,19 +94,21 @@ BEGIN
      ORDER BY t.lane = 'bulk', team_turn, t.created_at, t.collection_id, t.turn
   LOOP
     EXIT WHEN cardinality(_picked) >= _wanted;
-    _in_use := coalesce((_used ->> _candidate.instance_id)::int, 0);
-    _in_bulk := coalesce((_used_bulk ->> _candidate.instance_id)::int, 0);
-    CONTINUE WHEN _in_use >= _candidate.max_concurrent;
     CONTINUE WHEN coalesce((_begun ->> _candidate.instance_id)::int, 0) >= _candidate.max_executions_per_day;
-    -- One slot of an instance that has more than one is kept for scheduled and once-only runs.
-    CONTINUE WHEN _candidate.lane = 'bulk'
-              AND _in_bulk >= _candidate.max_concurrent - least(1, _candidate.max_concurrent - 1);
+    _holders := slot_holders(_candidate.lane, _candidate.instance_id, _candidate.account_id,
+                             _candidate.team_id, _candidate.user_id);
+    CONTINUE WHEN EXISTS (
+      SELECT FROM unnest(_holders, ARRAY[
+        _candidate.max_concurrent,
+        -- One slot of an instance that has more than one is kept for scheduled and once-only runs.
+        CASE WHEN _candidate.lane = 'bulk' THEN _candidate.max_concurrent - least(1, _candidate.max_concurrent - 1) END,
+        _candidate.of_account, _candidate.of_team, _candidate.of_user]) AS most(holder, slots)
+       WHERE coalesce((_used ->> most.holder)::int, 0) >= most.slots);
     _begun := jsonb_set(_begun, ARRAY[_candidate.instance_id],
                         to_jsonb(coalesce((_begun ->> _candidate.instance_id)::int, 0) + 1));
-    _used := jsonb_set(_used, ARRAY[_candidate.instance_id], to_jsonb(_in_use + 1));
-    IF _candidate.lane = 'bulk' THEN
-      _used_bulk := jsonb_set(_used_bulk, ARRAY[_candidate.instance_id], to_jsonb(_in_bulk + 1));
-    END IF;
+    FOREACH _holder IN ARRAY _holders LOOP
+      _used := jsonb_set(_used, ARRAY[_holder], to_jsonb(coalesce((_used ->> _holder)::int, 0) + 1));
+    END LOOP;
     _picked := _picked || ROW(
       _candidate.segment_id, _candidate.collection_id, _candidate.team_id, _candidate.user_id,
       _candidate.workflow_id, _candidate.instance_id, _candidate.lane, 1, 'submit', 0, true,

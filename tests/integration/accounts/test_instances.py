@@ -24,7 +24,8 @@ async def test_an_instance_has_its_limits_and_its_account(api: Service) -> None:
     instance = await read(api)
     assert instance == INSTANCE | {
         "team_id": "local", "max_concurrent": 10, "retention_days": 425, "account_id": "default",
-        "final_after_days": 14, "max_executions_per_day": None, "granted_to": [], "held_by": None, "version": 1,
+        "final_after_days": 14, "max_executions_per_day": None, "granted_to": [], "held_by": None, "in_flight": 0,
+        "failing": None, "version": 1,
         "created_at": instance["created_at"],
     }  # fmt: skip
     assert (await api.get(f"/api/instances/{ONE}")).headers["ETag"] == '"1"'

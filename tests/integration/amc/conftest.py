@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from service.amc.client import AmcClient
+from service.amc.errors import AmcError
 from service.amc.models import Account, Execution, ExecutionRequest, Instance, Parameter, Workflow, workflow_id
+from service.amc.pace import Place
 from service.amc.sandbox import RunningSandbox, TableFile
 
 FIRST = date(2025, 1, 1)
@@ -21,10 +23,25 @@ SQL = "SELECT keyword_id, SUM(impressions) AS impressions, SUM(clicks) AS clicks
 INSTANCE = Instance(instance_id="amcsandbox1", advertiser_id="ENTITYSANDBOX1", marketplace_id="ATVPDKIKX0DER")
 
 
+class CountedPace:
+    """Lets every call go at once, and keeps what came of them."""
+
+    def __init__(self) -> None:
+        self.ended: list[str | None] = []
+
+    async def take(self, instance_id: str | None, *, again: bool = False) -> Place:
+        return Place(instance_id, datetime.now(UTC), watched=False)
+
+    async def end(self, place: Place, error: AmcError | None) -> None:
+        self.ended.append(error.code if error else None)
+
+
 class Bench:
     """A client of one sandbox, with the steps that most tests take."""
 
-    def __init__(self, client: AmcClient, handle: RunningSandbox, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, client: AmcClient, handle: RunningSandbox, session: aiohttp.ClientSession, pace: CountedPace
+    ) -> None:
         self.client = client
         self.handle = handle
         self.session = session
@@ -33,7 +50,7 @@ class Bench:
         self.days = DAYS
         self.keywords = KEYWORDS
         self.sql = SQL
-        self.throttled = 0
+        self.pace = pace
         self.account = account(handle)
 
     async def save(self, sql: str = SQL, parameters: tuple[Parameter, ...] = ()) -> str:
@@ -97,12 +114,9 @@ async def connect() -> AsyncIterator[Connect]:
     async with aiohttp.ClientSession() as session:
 
         async def connected(handle: RunningSandbox) -> Bench:
-            async def throttle() -> None:
-                bench.throttled += 1
-
-            client = AmcClient(session, account(handle), timeout=5, throttle=throttle)
-            bench = Bench(client, handle, session)
-            return bench
+            pace = CountedPace()
+            client = AmcClient(session, account(handle), timeout=5, pace=pace)
+            return Bench(client, handle, session, pace)
 
         yield connected
 

@@ -23,7 +23,7 @@ async def test_callers_at_once_share_one_token_refresh(connect: Connect, adwords
         bench = await connect(handle)
         await asyncio.gather(*(bench.client.list_advertisers() for _ in range(20)))
         assert (await bench.stats())["tokens_issued"] == 1
-        assert bench.throttled == 20
+        assert bench.pace.ended == [None] * 20
 
 
 async def test_a_token_is_renewed_before_it_ends(connect: Connect) -> None:
@@ -56,7 +56,7 @@ async def test_a_401_that_stays_after_a_refresh_means_a_revoked_account(connect:
         with pytest.raises(AmcError) as raised:
             await bench.client.list_advertisers()
         assert raised.value.code == "account_revoked"
-        assert bench.throttled == 2
+        assert bench.pace.ended == ["unauthorized"] * 2
 
 
 async def test_invalid_grant_means_a_revoked_account_and_names_no_secret(connect: Connect) -> None:
@@ -131,11 +131,8 @@ async def test_an_answer_that_takes_too_long_may_have_landed(connect: Connect) -
 
 
 async def failed_create(bench: Bench, base_url: str) -> AmcError:
-    async def throttle() -> None:
-        pass
-
     elsewhere = msgspec.structs.replace(bench.account, base_url=base_url)
-    client = AmcClient(bench.session, elsewhere, timeout=0.3, throttle=throttle)
+    client = AmcClient(bench.session, elsewhere, timeout=0.3, pace=bench.pace)
     with pytest.raises(AmcError) as raised:
         await client.create_execution(bench.instance, bench.request("rb-x"))
     return raised.value

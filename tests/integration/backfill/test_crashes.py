@@ -21,6 +21,7 @@ import pytest
 from db.pool import Pool
 from events.envelope import new_id, stream_of
 from events.reader import read_stream
+from service.amc.accounts import AccountState
 from service.amc.connections import Connections
 from service.amc.keys import SecretKeys
 from service.amc.models import Account
@@ -83,9 +84,10 @@ class WatchedConnections(Connections):
 
     reaper: Reaper
 
-    def client(self, login: Account) -> Any:
+    def client(self, login: Account, account: AccountState | None = None) -> Any:
         return self.reaper.around(
-            super().client(login), "list_advertisers", "put_workflow", "create_execution", "get_execution",
+            super().client(login, account), "list_advertisers", "put_workflow", "take_place", "create_execution",
+            "get_execution",
             "list_executions", "download_urls", "download",
         )  # fmt: skip
 

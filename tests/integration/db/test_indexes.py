@@ -29,6 +29,7 @@ FILL = f"""
 INSERT INTO amc_instances
 SELECT 'amc' || n, 'team-' || n % 20, 'Instance', 'E', 'M', 'UTC', 10, 425, 1, now(), now()
   FROM generate_series(0, 19) n;
+UPDATE amc_instances SET account_id = instance_id;
 INSERT INTO report_data_collections
 SELECT md5('c' || n)::uuid, 'team-' || n % 20, md5('u' || n % 50)::uuid, NULL, 'w1', 'amc' || n % 20, 'History',
        'bulk',
