@@ -10,11 +10,10 @@ from uuid import UUID
 import msgspec
 
 from events.codec import encode
-from events.configurations import SegmentationConfig
 from events.envelope import RecordedEvent
 from events.types import collection as collections
 from events.types import segment as segments
-from events.types.collection import BackfillStatus, CollectionCreated, HoldCause
+from events.types.collection import BackfillStatus, CollectionCreated, HoldCause, PlannedSegment
 from projections.rows import Rows, Table
 
 
@@ -57,6 +56,7 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     cancelled: str | None = None
     held: str | None = None
     sql_taken: bool = False
+    stop_after_failures: int | None = None
     stop_at_failures: int | None = None
     front_at: datetime | None = None
 
@@ -83,6 +83,9 @@ class SegmentRow(msgspec.Struct, kw_only=True):
     finished_at: datetime | None = None
     updated_at: datetime
     front_at: datetime | None = None
+    skip_reason: str | None = None
+    supersedes: UUID | None = None
+    superseded_by: UUID | None = None
 
 
 COLLECTIONS = Table("report_data_collections", "collection_id", CollectionRow)
@@ -124,6 +127,11 @@ def want_segment(event: RecordedEvent, rows: Rows) -> None:
     rows.want(COLLECTIONS, event.data.collection_id)  # type: ignore[attr-defined]
 
 
+def want_superseded(event: RecordedEvent, rows: Rows) -> None:
+    # What took its place is of another collection, which the event names.
+    rows.follow(SEGMENTS, UUID(event.entity_id), "collection_id", COLLECTIONS)
+
+
 def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
     assert isinstance(data, CollectionCreated)
     assert event.workflow_id is not None
@@ -149,12 +157,13 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
         max_attempts=data.segmentation.attempts,
         backfill_status="pending",
         segments_total=len(data.segments),
-        segments_skipped=len(reused),
+        segments_skipped=data.segments_skipped,
         row_count=sum(result.rows for result in reused),
         content_key=data.content_key,
         schedule_id=data.schedule_id,
         backfill_of_schedule=data.backfill_of_schedule,
         sql_taken=data.sql_checked or bool(reused),
+        stop_after_failures=data.segmentation.stop_after_failures,
         stop_at_failures=data.segmentation.stop_after_failures,
         stream_version=event.stream_version,
         created_at=event.recorded_at,
@@ -163,24 +172,32 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
     collection.backfill_status = backfill_status(collection)
     rows.add(COLLECTIONS, collection)
     for planned in data.segments:
-        segment = SegmentRow(
-            segment_id=planned.segment_id,
-            collection_id=collection_id,
-            segment_number=planned.number,
-            week_start=planned.start,
-            week_end=planned.end,
-            status="pending",
-            stream_version=0,
-            updated_at=event.recorded_at,
-        )
-        if planned.reuses:
-            segment.status = "skipped"
-            segment.reused_segment_id = planned.reuses.segment_id
-            segment.row_count = planned.reuses.rows
-            segment.result_bytes = planned.reuses.bytes
-            segment.checksum = planned.reuses.checksum
-            segment.finished_at = event.recorded_at
-        rows.add(SEGMENTS, segment)
+        rows.add(SEGMENTS, segment_planned(collection_id, planned, event.recorded_at))
+
+
+def segment_planned(collection_id: UUID, planned: PlannedSegment, at: datetime) -> SegmentRow:
+    """The row of a segment that was planned at this time."""
+    segment = SegmentRow(
+        segment_id=planned.segment_id,
+        collection_id=collection_id,
+        segment_number=planned.number,
+        week_start=planned.start,
+        week_end=planned.end,
+        status="pending",
+        supersedes=planned.supersedes,
+        stream_version=0,
+        updated_at=at,
+    )
+    if planned.skip_reason:
+        segment.status = "skipped"
+        segment.skip_reason = planned.skip_reason
+        segment.finished_at = at
+    if planned.reuses:
+        segment.reused_segment_id = planned.reuses.segment_id
+        segment.row_count = planned.reuses.rows
+        segment.result_bytes = planned.reuses.bytes
+        segment.checksum = planned.reuses.checksum
+    return segment
 
 
 class Act(msgspec.Struct, frozen=True):
@@ -222,12 +239,22 @@ def collection_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             collection.parallel_limit = data.parallel_limit
             collection.max_attempts = data.max_attempts
             collection.newest_first = data.order == "newest_first"
+            if data.stop_after_failures is not msgspec.UNSET:
+                collection.stop_after_failures = data.stop_after_failures
+                _allow_more_failures(collection)
         case collections.MovedToFront():
             if data.segment_id is None:
                 collection.front_at = event.recorded_at
             else:
                 rows.change(SEGMENTS, data.segment_id).front_at = event.recorded_at
         case collections.CollectionRetried():
+            collection.finished_at = None
+            _allow_more_failures(collection)
+        case collections.SegmentSplit():
+            for planned in data.into:
+                rows.add(SEGMENTS, segment_planned(collection.collection_id, planned, event.recorded_at))
+            collection.segments_total += len(data.into)
+            collection.backfill_status = backfill_status(collection)
             collection.finished_at = None
             _allow_more_failures(collection)
         case collections.CollectionFinished():
@@ -239,10 +266,8 @@ def collection_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
 
 def _allow_more_failures(collection: CollectionRow) -> None:
     """A person wants it to go on: those that have failed so far count no more."""
-    if collection.segmentation_config is not None:
-        config = msgspec.json.decode(collection.segmentation_config, type=SegmentationConfig)
-        if config.stop_after_failures is not None:
-            collection.stop_at_failures = collection.segments_failed + config.stop_after_failures
+    most = collection.stop_after_failures
+    collection.stop_at_failures = None if most is None else collection.segments_failed + most
 
 
 def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
@@ -297,6 +322,10 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             segment.status = "cancelled"
             segment.retry_at = None
             segment.finished_at = now
+        case segments.Split():
+            segment.status, segment.skip_reason, segment.error = "skipped", "split", None
+        case segments.Superseded():
+            segment.superseded_by = data.by_segment_id
         case segments.Retried():
             segment.status = "pending"
             segment.error = segment.finished_at = None
@@ -318,4 +347,5 @@ HANDLERS = (
         "collection.created": (want_collection, collection_created),
     }
     | {name: (want_segment, segment_moved) for name, _ in segments.EVENTS}
+    | {"segment.superseded": (want_superseded, segment_moved)}
 )

@@ -35,6 +35,7 @@ from service.contract.routes import contract_routes
 from service.data_collections.controls import control_routes
 from service.data_collections.progress import progress_route
 from service.data_collections.routes import collection_routes
+from service.data_collections.timeline import timeline_route
 from service.endpoints import Answer, Endpoint
 from service.http import json_response
 from service.problems import EXCEPTION_HANDLERS
@@ -135,6 +136,7 @@ def create_app(parts: Parts) -> Starlette:
         *team_routes(pool, commands, teams),
         *collection_routes(pool),
         progress_route(pool),
+        timeline_route(pool),
         *control_routes(pool, commands, teams),
         collection_creation(pool, commands, teams, clock),
         *result_routes(pool, parts.store),

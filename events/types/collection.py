@@ -13,6 +13,7 @@ from events.types.workflow import DeclaredParameter
 
 Lane = Literal["interactive", "bulk"]
 HoldCause = Literal["sql_rejected", "too_many_failures"]
+SkipReason = Literal["final", "has_result", "not_failed", "not_named", "split"]
 BackfillStatus = Literal["pending", "in_progress", "completed", "failed", "partial"]
 
 
@@ -32,7 +33,9 @@ class ReusedResult(msgspec.Struct, frozen=True):
 class PlannedSegment(msgspec.Struct, frozen=True, omit_defaults=True):
     """A piece of the window, inclusive at both ends, numbered from 1 with the oldest.
 
-    With `reuses` its result is already there: it is skipped.
+    With `reuses` or `skipped` it is not run. `final`: its result is there, and Amazon restates it no more;
+    `has_result`: one is there, and it was not asked to be run again; `not_failed`, `not_named`: nothing is there, and
+    only others were asked for. `supersedes` is the segment whose result it fetches again.
     """
 
     segment_id: UUID
@@ -40,6 +43,13 @@ class PlannedSegment(msgspec.Struct, frozen=True, omit_defaults=True):
     start: date
     end: date
     reuses: ReusedResult | None = None
+    skipped: SkipReason | None = None
+    supersedes: UUID | None = None
+
+    @property
+    def skip_reason(self) -> SkipReason | None:
+        """Why it is not run; null where it is. (At first there was one reason, which events did not name.)"""
+        return self.skipped or ("final" if self.reuses else None)
 
 
 class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +87,8 @@ class CollectionCreated(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def segments_skipped(self) -> int:
-        """How many segments are there already."""
-        return sum(bool(planned.reuses) for planned in self.segments)
+        """How many segments are not run."""
+        return sum(planned.skip_reason is not None for planned in self.segments)
 
 
 class CollectionFinished(msgspec.Struct, frozen=True):
@@ -120,11 +130,13 @@ class CollectionCancelled(msgspec.Struct, frozen=True):
 
 
 class CollectionChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """How the rest of it runs from here on: all of it as it now stands."""
+    """How the rest of it runs from here on: all of it as it now stands. `stop_after_failures` counts those that fail
+    from here on; where it is missing it stays as it was."""
 
     parallel_limit: int
     max_attempts: int
     order: SegmentOrder
+    stop_after_failures: int | msgspec.UnsetType | None = msgspec.UNSET
     reason: str | None
 
 
@@ -142,6 +154,15 @@ class CollectionRetried(msgspec.Struct, frozen=True):
     reason: str | None
 
 
+class SegmentSplit(msgspec.Struct, frozen=True):
+    """A failed segment is run again in pieces, which cover the same days; it has a `segment.split` in the same append.
+    The pieces are numbered on from the collection's last."""
+
+    segment_id: UUID
+    into: tuple[PlannedSegment, ...]
+    reason: str | None
+
+
 EVENTS = {
     ("collection.created", 1): CollectionCreated,
     ("collection.paused", 1): CollectionPaused,
@@ -151,5 +172,6 @@ EVENTS = {
     ("collection.changed", 1): CollectionChanged,
     ("collection.moved_to_front", 1): MovedToFront,
     ("collection.retried", 1): CollectionRetried,
+    ("collection.segment_split", 1): SegmentSplit,
     ("collection.finished", 1): CollectionFinished,
 }

@@ -127,6 +127,19 @@ class Retried(msgspec.Struct, frozen=True):
     attempt: int
 
 
+class Split(msgspec.Struct, frozen=True):
+    """Other segments of the collection take its place, each with a part of its days: it is run no more."""
+
+    collection_id: UUID
+
+
+class Superseded(msgspec.Struct, frozen=True):
+    """A newer result of the same days is there, that of another segment; this one is kept."""
+
+    by_segment_id: UUID
+    by_collection_id: UUID
+
+
 EVENTS = {
     ("segment.dispatched", 1): Dispatched,
     ("segment.submission_started", 1): SubmissionStarted,
@@ -139,4 +152,6 @@ EVENTS = {
     ("segment.failed", 1): Failed,
     ("segment.cancelled", 1): Cancelled,
     ("segment.retried", 1): Retried,
+    ("segment.split", 1): Split,
+    ("segment.superseded", 1): Superseded,
 }

@@ -9,7 +9,7 @@ import msgspec
 from db.pool import Pool
 from events.envelope import stream_of
 from events.reader import read_stream
-from events.types.collection import CollectionCreated
+from events.types.collection import CollectionCreated, PlannedSegment
 from events.types.instance import InstanceAdded
 from events.types.segment import SubmissionStarted
 from events.types.workflow import DeclaredParameter
@@ -21,19 +21,18 @@ MAX_REMEMBERED = 1000
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A collection's segments by id, with the workflow, the instance and the account that they run on. `standing` is
-    the collection as it was set to work."""
+    """What a collection's segments run: the workflow, the instance and the account. `standing` is the collection as
+    it was set to work."""
 
     account_id: str
     instance: Instance
     workflow: Workflow
     collection: CollectionCreated
-    windows: dict[UUID, Window]
     standing: Collection
 
-    def request(self, segment_id: UUID, timeout_seconds: int) -> ExecutionRequest:
+    def request(self, planned: PlannedSegment, timeout_seconds: int) -> ExecutionRequest:
         """The execution to ask AMC for. Raises ValueError for a day that the zone skipped: it has no hours."""
-        window = amc_window(self.windows[segment_id], self.collection.timezone)
+        window = amc_window(Window(planned.start, planned.end), self.collection.timezone)
         if window.empty:
             raise ValueError(f"the segment has no hours in {self.collection.timezone}: its days were skipped there")
         return ExecutionRequest(
@@ -90,7 +89,6 @@ class Orders:
             ),
             collection=created,
             standing=collection_of(events[:1]),
-            windows={planned.segment_id: Window(planned.start, planned.end) for planned in created.segments},
         )
         if len(self._known) >= MAX_REMEMBERED:
             self._known.pop(next(iter(self._known)))

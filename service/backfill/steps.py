@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from events.append import KeyReused
+from events.envelope import stream_of
 from events.types.segment import (
     Cancelled,
     Completed,
@@ -17,6 +18,7 @@ from events.types.segment import (
     Started,
     SubmissionStarted,
     Submitted,
+    Superseded,
     WorkStep,
 )
 from service.amc.connections import AccountHeld, UnreadableAccount
@@ -49,7 +51,7 @@ async def submit(turn: Turn) -> None:
         await turn.record(Cancelled(turn.collection_id, turn.segment.attempt))
         return
     try:
-        request = turn.order.request(turn.segment_id, turn.settings.amc_execution_timeout)
+        request = turn.order.request(turn.planned, turn.settings.amc_execution_timeout)
     except ValueError as error:
         await turn.fail("permanent", str(error))
         return
@@ -220,7 +222,10 @@ async def fetch(turn: Turn) -> None:
         else:
             await turn.go_on("fetch", max(turn.settings.retry_base, error.retry_after or 0))
     else:
-        await turn.record(Completed(turn.collection_id, execution_id, rows, size, checksum))
+        superseded = {}
+        if older := turn.planned.supersedes:
+            superseded = {stream_of("segment", older): Superseded(turn.segment_id, turn.collection_id)}
+        await turn.record(Completed(turn.collection_id, execution_id, rows, size, checksum), also=superseded)
 
 
 async def _store_result(turn: Turn, urls: list[str]) -> tuple[int, str, int]:

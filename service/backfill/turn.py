@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,7 +15,7 @@ import msgspec
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, IdempotencyKey, Write
 from events.envelope import Metadata, NewEvent, stream_of
-from events.types.collection import CollectionHeld
+from events.types.collection import CollectionHeld, PlannedSegment
 from events.types.segment import Cancelled, ErrorKind, Failed, Released, RetryScheduled, SubmissionStarted, WorkStep
 from events.writer import AppendWriter
 from service.amc.client import AmcClient
@@ -87,6 +87,11 @@ class Turn:
     def collection_id(self) -> UUID:
         assert self.segment.collection_id is not None
         return self.segment.collection_id
+
+    @property
+    def planned(self) -> PlannedSegment:
+        """The segment as its collection has planned it."""
+        return next(each for each in self._standing.segments if each.segment_id == self.segment_id)
 
     @property
     def cancelled(self) -> bool:
@@ -168,17 +173,16 @@ class Turn:
             await self._refresh_lease()
 
     async def record(
-        self, data: msgspec.Struct, *, claim: str | None = None, of_collection: msgspec.Struct | None = None
+        self, data: msgspec.Struct, *, claim: str | None = None, also: Mapping[str, msgspec.Struct] | None = None
     ) -> None:
         """Appends to the segment's stream at the version that was seen: a newer dispatch makes it a conflict.
 
-        `of_collection` is an event of its collection that is recorded with it. `claim` is an AMC execution that is
-        this segment's from now on. Raises Conflict, and KeyReused where another segment, or an earlier attempt, has
+        `also` are events of other streams that are recorded with it. `claim` is an AMC execution that is this
+        segment's from now on. Raises Conflict, and KeyReused where another segment, or an earlier attempt, has
         claimed it.
         """
         writes = [Write(stream_of("segment", self.segment_id), self.segment.version, (self._event(data),))]
-        if of_collection is not None:
-            writes.append(Write(stream_of("collection", self.collection_id), "any", (self._event(of_collection),)))
+        writes += [Write(stream, "any", (self._event(event),)) for stream, event in (also or {}).items()]
         key = None
         if claim is not None:
             instance = self.order.instance.instance_id
@@ -235,18 +239,19 @@ class Turn:
         delay = retry_delay(policy, kind, counted, random.random(), retry_after)  # noqa: S311 - spreads load
         if delay is None:
             holds = sql_rejected and await self._is_the_first()
-            held = CollectionHeld("sql_rejected", self.segment_id, error) if holds else None
-            await self.record(Failed(self.collection_id, attempt, kind, error), of_collection=held)
+            held = {stream_of("collection", self.collection_id): CollectionHeld("sql_rejected", self.segment_id, error)}
+            await self.record(Failed(self.collection_id, attempt, kind, error), also=held if holds else None)
         else:
             retry_at = await self.database_time() + timedelta(seconds=delay)
             await self.record(RetryScheduled(self.collection_id, attempt, kind, error, retry_at))
 
     async def _is_the_first(self) -> bool:
         """Whether no execution of the collection has succeeded, so that the other segments wait for this one."""
-        collection = self.order.collection
-        if collection.sql_checked or collection.segments_skipped or len(collection.segments) == 1:
+        created, segments = self.order.collection, self._standing.segments
+        run = [planned for planned in segments if planned.skip_reason is None]
+        if created.sql_checked or any(planned.reuses for planned in segments) or len(run) == 1:
             return False
-        streams = [stream_of("segment", planned.segment_id) for planned in collection.segments]
+        streams = [stream_of("segment", planned.segment_id) for planned in run]
         return not await self.tools.pool.fetchval(
             "SELECT EXISTS (SELECT FROM report_builder_audit"
             " WHERE stream = ANY($1) AND event_type = 'segment.executed')",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from typing import Annotated, Any
 from uuid import UUID
 
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,14 +15,17 @@ from db.pool import Pool
 from events.configurations import OnceStep, ParametersStep, SegmentationConfig
 from events.envelope import new_id
 from events.types.collection import Lane
+from events.validation import Problem
 from service.auth.caller import Caller
 from service.builder import decide
 from service.builder.ground import gather_facts, load_ground, read_as_of, refuse_lost_days
-from service.builder.models import Name
-from service.builder.preview import collected_window, reusable
+from service.builder.models import Ground, Name
+from service.builder.preview import collected_window, skipped
 from service.clock import Clock
 from service.commands import Commands, Decision
-from service.data_collections.plan import plan_collection
+from service.data_collections.choice import Past, Skip, skips
+from service.data_collections.plan import plan_collection, plan_segments
+from service.data_collections.windows import Window
 from service.data_collections.writes import created_write
 from service.endpoints import Endpoint, Recorded
 from service.problems import Refused
@@ -27,11 +33,19 @@ from service.teams.limits import Teams
 
 
 class CreateCollection(ParametersStep, frozen=True, kw_only=True):
-    """A window of a workflow's results, cut into segments or, without a segmentation, fetched whole."""
+    """A window of a workflow's results, cut into segments or, without a segmentation, fetched whole. `segments` are
+    the first days of the only ones to run."""
 
     name: Name = "Untitled collection"
     segmentation_config: SegmentationConfig | None = None
     as_of: date | None = None
+    segments: Annotated[tuple[date, ...], Meta(min_length=1)] | None = None
+
+    @classmethod
+    def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
+        yield from super().rules(given)
+        if given.get("segments") is not None and given.get("segmentation_config") is None:
+            yield Problem("/segments", "names segments of a window that is not cut; add a segmentation_config")
 
 
 class CollectionCreatedAnswer(Recorded, frozen=True, kw_only=True):
@@ -59,6 +73,9 @@ def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clo
             window = collected_window(parameters, step, as_of)
             refuse_lost_days(window, parameters.timezone, clock, ground)
             facts = await gather_facts(pool, caller, parameters, step, ground, as_of)
+            left_out = skipped(step, window, facts.past, ground.instance.final_after_days)
+            if body.segments is not None:
+                left_out = _all_but(body.segments, body.segmentation_config, window, facts.past, ground)
             collection_id = new_id()
             lane: Lane = "bulk" if body.segmentation_config else "interactive"
             collection = plan_collection(
@@ -73,7 +90,8 @@ def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clo
                 lookback=parameters.lookback_config,
                 segmentation=body.segmentation_config,
                 content_key=facts.key,
-                there=reusable(step, facts.existing, ground.instance.final_after_days),
+                skips=left_out,
+                sql_checked=facts.past.sql_taken,
             )
             write = created_write(
                 collection_id,
@@ -105,3 +123,23 @@ def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clo
         scope="collections:write",
         refusals=("too_many_backfills",),
     )
+
+
+def _all_but(
+    named: Sequence[date], segmentation: SegmentationConfig | None, window: Window, past: Past, ground: Ground
+) -> dict[Window, Skip]:
+    """The segments that do not begin on one of the named days. Refuses a day on which none begins."""
+    windows = [Window(segment.start, segment.end) for segment in plan_segments(window, segmentation)]
+    starts = {each.start for each in windows}
+    problems = [
+        Problem(f"/segments/{index}", f"no segment begins on {day}; the nearest begins on {_nearest(starts, day)}")
+        for index, day in enumerate(named)
+        if day not in starts
+    ]
+    if problems:
+        raise Refused("invalid", "the collection has no such segments", problems=problems)
+    return skips(windows, "all", past, ground.instance.final_after_days, named=frozenset(named))
+
+
+def _nearest(starts: Iterable[date], day: date) -> date:
+    return min(starts, key=lambda start: (abs((start - day).days), start))

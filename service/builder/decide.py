@@ -17,12 +17,13 @@ from events.configurations import (
     ScheduleStep,
     SegmentationConfig,
 )
-from events.types.collection import CollectionCreated, ReusedResult
+from events.types.collection import CollectionCreated
 from events.types.report import ParametersSet, Reviewed, ScheduleSet
 from events.types.schedule import ScheduleCreated
 from events.validation import Problem
 from service.builder.models import Ground, Report
 from service.builder.preview import Preview, history_of, is_bulk, segmentation_of
+from service.data_collections.choice import Skip
 from service.data_collections.lookback import earliest_allowed, within_limit
 from service.data_collections.plan import plan_collection
 from service.data_collections.windows import Window
@@ -110,15 +111,13 @@ def checked_schedule(
 
 
 def segmentation_problems(segmentation: SegmentationConfig | None, ground: Ground, at: str) -> list[Problem]:
-    """What the instance, and this release, cannot do."""
+    """What the instance cannot do."""
     if segmentation is None:
         return []
     problems = []
     limit = ground.instance.max_concurrent
     if segmentation.parallel_limit > limit:
         problems.append(Problem(f"{at}/parallel_limit", f"the instance runs {limit} at once; give at most that"))
-    if segmentation.reprocess == "failed":
-        problems.append(Problem(f"{at}/reprocess", 'a new collection has no failed segments; give "missing" or "all"'))
     return problems
 
 
@@ -174,11 +173,12 @@ def collection_of(
     *,
     report_id: UUID,
     key: str,
-    there: Mapping[Window, ReusedResult],
+    skips: Mapping[Window, Skip],
+    sql_checked: bool,
     schedule_id: UUID | None,
 ) -> CollectionCreated:
-    """Step 4: the collection that is set to work at once. `key` is its content key, `there` what stands for its
-    segments already, `schedule_id` the schedule whose history it is."""
+    """Step 4: the collection that is set to work at once. `key` is its content key, `skips` its segments that are
+    not run, `schedule_id` the schedule whose history it is. `sql_checked`: AMC has taken the SQL before."""
     parameters, step = configured(state)
     assert state.review is not None
     return plan_collection(
@@ -194,7 +194,8 @@ def collection_of(
         segmentation=segmentation_of(step),
         backfill_of_schedule=schedule_id,
         content_key=key,
-        there=there,
+        skips=skips,
+        sql_checked=sql_checked,
     )
 
 

@@ -29,8 +29,8 @@ from service.builder.preview import (
     is_bulk,
     preview,
     recurs,
-    reusable,
     runs_once,
+    skipped,
 )
 from service.clock import Clock
 from service.commands import Decision
@@ -130,7 +130,13 @@ class Desk:
                 ground,
                 report_id=draft.report_id,
                 key=facts.key,
-                there=reusable(step, facts.existing, ground.instance.final_after_days),
+                skips=skipped(
+                    step,
+                    collected_window(parameters, step, draft.state.review.as_of),
+                    facts.past,
+                    ground.instance.final_after_days,
+                ),
+                sql_checked=facts.past.sql_taken,
                 schedule_id=schedule_id,
             )
             writes.append(

@@ -18,11 +18,11 @@ from service.amc.instances import load_instance
 from service.auth.caller import Caller
 from service.builder.history import segment_history
 from service.builder.models import Ground, Report, report_of
-from service.builder.preview import Facts, collected_window, runs_once
+from service.builder.preview import Facts, collected_window
 from service.clock import Clock
 from service.data_collections.lookback import earliest_allowed
 from service.data_collections.plan import content_key
-from service.data_collections.reuse import existing_segments
+from service.data_collections.reuse import load_past
 from service.data_collections.windows import Window
 from service.endpoints import path_id
 from service.http import refuse_stale
@@ -74,14 +74,12 @@ async def gather_facts(
     history = await segment_history(pool, parameters.instance_id, caller.team_id)
     # In a thread: parsing long SQL takes seconds.
     inspection = await asyncio.to_thread(inspect_sql, ground.workflow.sql_query)
-    if not runs_once(step):
-        return Facts(history=history, inspection=inspection)
     key = content_key(
         parameters.instance_id, ground.instance, ground.workflow, parameters.parameters, parameters.timezone
     )
     window = collected_window(parameters, step, as_of)
-    existing = await existing_segments(pool, caller.team_id, key, parameters.timezone, window)
-    return Facts(key, existing, history, inspection)
+    past = await load_past(pool, caller.team_id, key, parameters.timezone, window)
+    return Facts(key, past, history, inspection)
 
 
 def read_as_of(given: date | None, zone: str, clock: Clock) -> date:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date, datetime
 
 import msgspec
@@ -16,14 +16,13 @@ from events.configurations import (
     ScheduleStep,
     SegmentationConfig,
 )
-from events.types.collection import ReusedResult
 from events.types.report import ParametersSet
 from events.types.schedule import LocalTime
 from service.builder.history import History, estimate_seconds
 from service.builder.models import Ground
+from service.data_collections.choice import Existing, Past, Skip, skips
 from service.data_collections.lookback import lookback_dates, lookback_warnings
 from service.data_collections.plan import plan_segments
-from service.data_collections.reuse import Existing
 from service.data_collections.windows import Window
 from service.data_collections.words import segmentation_sentences
 from service.endpoints import Answer
@@ -67,13 +66,14 @@ class WarningAnswer(Answer, frozen=True, kw_only=True):
 
 
 class PreviewSegment(Answer, frozen=True, kw_only=True):
-    """A segment of the collection. `partial`: the window cuts it short of its calendar week or month.
-    `there`: it is not run, as an equal one was completed; `note` says which, or why that one does not count."""
+    """A segment of the collection. `partial`: the window cuts it short of its calendar week or month. `runs`: AMC is
+    asked for it; where not, `there` says whether an equal one was completed, and `note` which, or why it counts not."""
 
     number: int
     start: date
     end: date
     partial: bool
+    runs: bool = True
     there: bool = False
     note: str | None = None
 
@@ -109,7 +109,7 @@ class Estimate(Answer, frozen=True, kw_only=True):
 
 class Preview(Answer, frozen=True, kw_only=True):
     """What will happen. `window` and `segments` are of the collection that is set to work at once, or for a
-    schedule alone of a run on that day; `amc_executions` counts the segments that are not there already."""
+    schedule alone of a run on that day; `amc_executions` counts the segments that run."""
 
     as_of: date
     window: WindowAnswer
@@ -123,11 +123,11 @@ class Preview(Answer, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the tables know: segments that are there, found by the content key, and what segments take on the
-    instance; and what the SQL does."""
+    """What the tables know: what has become of equal segments, found by the content key, and what segments take on
+    the instance; and what the SQL does."""
 
     key: str = ""
-    existing: Sequence[Existing] = ()
+    past: Past = Past()
     history: History | None = None
     inspection: Inspection = Inspection()
 
@@ -139,7 +139,7 @@ def preview(
     window = collected_window(parameters, step, as_of)
     segmentation = segmentation_of(step)
     shown = _segments(window, step, facts, ground.instance.final_after_days)
-    executions = sum(not segment.there for segment in shown)
+    executions = sum(segment.runs for segment in shown)
     recommended, reason = recommend_segmentation(window, facts.inspection)
     at_once = min(segmentation.parallel_limit if segmentation else 1, ground.instance.max_concurrent)
     estimate = None
@@ -186,12 +186,12 @@ def segmentation_of(step: ScheduleStep) -> SegmentationConfig | None:
     return step.segmentation_config
 
 
-def reusable(step: ScheduleStep, existing: Sequence[Existing], final_after_days: int) -> dict[Window, ReusedResult]:
-    """The results that stand for segments of a collection that is set to work at once."""
-    segmentation = segmentation_of(step)
-    if isinstance(step, ScheduledStep) or segmentation is None or segmentation.reprocess != "missing":
+def skipped(step: ScheduleStep, window: Window, past: Past, final_after_days: int) -> dict[Window, Skip]:
+    """The segments of the window that are not run; a window that is not cut is run whatever there is."""
+    if (segmentation := segmentation_of(step)) is None:
         return {}
-    return {found.window: found.result for found in existing if found.final(final_after_days)}
+    windows = [Window(segment.start, segment.end) for segment in plan_segments(window, segmentation)]
+    return skips(windows, segmentation.reprocess, past, final_after_days)
 
 
 def window_answer(window: Window, timezone: str, as_of: date) -> WindowAnswer:
@@ -211,33 +211,44 @@ def window_answer(window: Window, timezone: str, as_of: date) -> WindowAnswer:
 
 
 def _segments(window: Window, step: ScheduleStep, facts: Facts, final_after_days: int) -> list[PreviewSegment]:
-    reused = reusable(step, facts.existing, final_after_days)
-    known = {found.window: found for found in facts.existing}
+    left_out = skipped(step, window, facts.past, final_after_days)
+    known = {found.window: found for found in facts.past.existing}
     shown = []
     for segment in plan_segments(window, segmentation_of(step)):
         days = Window(segment.start, segment.end)
-        note = None
-        if days in reused:
-            note = (
-                f"Completed by the collection {reused[days].collection_id}, executed on {known[days].executed}"
-                " and final: it is not run again."
-            )
-        elif days in known and not known[days].final(final_after_days):
-            note = (
-                f"Executed on {known[days].executed}, less than {final_after_days} days after its end, and so"
-                " provisional: it is run again."
-            )
+        skip = left_out.get(days)
         shown.append(
             PreviewSegment(
                 number=segment.number,
                 start=segment.start,
                 end=segment.end,
                 partial=segment.partial,
-                there=days in reused,
-                note=note,
+                runs=skip is None,
+                there=skip is not None and skip.result is not None,
+                note=_note(skip, known.get(days), days in facts.past.failed, final_after_days),
             )
         )
     return shown
+
+
+def _note(skip: Skip | None, existing: Existing | None, failed: bool, final_after_days: int) -> str | None:
+    """Why a segment is run, or not, where something is there."""
+    if skip and existing:
+        state = "final" if skip.reason == "final" else "not asked to be run again"
+        return (
+            f"Completed by the collection {existing.result.collection_id}, executed on {existing.executed} and"
+            f" {state}: it is not run again."
+        )
+    if skip:
+        return "It has not failed: it is not run."
+    if failed:
+        return "Its last attempt failed: it is run again."
+    if existing and not existing.final(final_after_days):
+        return (
+            f"Executed on {existing.executed}, less than {final_after_days} days after its end, and so"
+            " provisional: it is run again."
+        )
+    return None
 
 
 def _next_runs(parameters: ParametersSet, step: ScheduleStep, now: datetime) -> list[NextRun]:

@@ -116,9 +116,42 @@ def retry(collection_id: str, segment_ids: tuple[str, ...], reason: str | None, 
 
 @collections.command()
 @collection_id
+@click.argument("segment_id")
+@click.option(
+    "--into", type=click.Choice(["monthly", "weekly", "daily"]), help="Calendar pieces; by default the largest."
+)
+@reason
+@as_json
+def split(collection_id: str, segment_id: str, into: str | None, reason: str | None, as_json: bool) -> None:
+    """Run a failed segment again in pieces, one that took AMC too long for instance."""
+    _command(collection_id, "/split", {"segment_id": segment_id, "into": into, "reason": reason}, as_json)
+
+
+@collections.command()
+@collection_id
+@click.argument("segment_id")
+@as_json
+def segment(collection_id: str, segment_id: str, as_json: bool) -> None:
+    """Show what has happened to a segment, attempt by attempt."""
+    timeline = send("GET", f"/api/data-collections/{collection_id}/segments/{segment_id}")
+    if as_json:
+        print_json(timeline)
+        return
+    table = Table("attempt", "began", "execution", "outcome", "ended", "error", "next")
+    for attempt in timeline["attempts"]:
+        table.add_row(
+            str(attempt["attempt"]), attempt["dispatched_at"], attempt["execution_id"] or "", attempt["outcome"],
+            attempt["ended_at"] or "", attempt["error"] or "", attempt["retry_at"] or "",
+        )  # fmt: skip
+    Console().print(table)
+
+
+@collections.command()
+@collection_id
 @click.option("--parallel-limit", type=click.IntRange(min=1), help="Segments at once.")
 @click.option("--max-attempts", type=click.IntRange(min=1), help="Attempts of each segment.")
 @click.option("--order", type=click.Choice(["newest_first", "oldest_first"]))
+@click.option("--stop-after-failures", type=click.IntRange(min=0), help="From now on; 0 takes it away.")
 @reason
 @as_json
 def change(
@@ -126,11 +159,15 @@ def change(
     parallel_limit: int | None,
     max_attempts: int | None,
     order: str | None,
+    stop_after_failures: int | None,
     reason: str | None,
     as_json: bool,
 ) -> None:
     """Change how the rest of it runs; what is not given stays."""
-    body = {"parallel_limit": parallel_limit, "max_attempts": max_attempts, "order": order, "reason": reason}
+    body = {
+        "parallel_limit": parallel_limit, "max_attempts": max_attempts, "order": order,
+        "stop_after_failures": stop_after_failures, "reason": reason,
+    }  # fmt: skip
     _command(collection_id, "", body, as_json, method="PATCH")
 
 

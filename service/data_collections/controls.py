@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
@@ -17,12 +18,13 @@ from events.configurations import SegmentOrder
 from events.envelope import Metadata, NewEvent, stream_of
 from events.reader import read_head, read_stream
 from events.types.collection import CollectionCancelled
-from events.types.segment import Retried
+from events.types.segment import Retried, Split
 from events.validation import Body, Problem
 from service.amc.instances import load_instance
 from service.auth.caller import Caller
 from service.commands import Commands, Decision, Reason, WithReason
 from service.data_collections import state as collections
+from service.data_collections.segmentation import SegmentType
 from service.data_collections.state import Collection, collection_of
 from service.endpoints import Endpoint, Handler, Recorded, path_id
 from service.http import refuse_stale, wait_position
@@ -31,17 +33,20 @@ from service.teams.limits import Teams, backfill_ended
 
 
 class ChangeCollection(Body, frozen=True, kw_only=True):
-    """Changes how the rest of a collection runs; what is not given stays."""
+    """Changes how the rest of a collection runs; what is not given stays. `stop_after_failures` counts those that
+    fail from then on, and 0 takes it away."""
 
     parallel_limit: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     max_attempts: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     order: SegmentOrder | None = None
+    stop_after_failures: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     reason: Reason | None = None
 
     @classmethod
     def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
         if not given.keys() - {"reason"}:
-            yield Problem("", "changes nothing; give one of parallel_limit, max_attempts, order")
+            fields = [name for name in cls.__struct_fields__ if name != "reason"]
+            yield Problem("", f"changes nothing; give one of {', '.join(fields)}")
 
 
 class ToFront(Body, frozen=True, kw_only=True):
@@ -59,6 +64,15 @@ class RetrySegments(Body, frozen=True, kw_only=True):
     reason: Reason | None = None
 
 
+class SplitSegment(Body, frozen=True, kw_only=True):
+    """Runs a failed segment again in pieces: calendar months, weeks or days; by default the largest of these that cut
+    it at all."""
+
+    segment_id: UUID
+    into: SegmentType | None = None
+    reason: Reason | None = None
+
+
 class CollectionMoved(Recorded, frozen=True, kw_only=True):
     """The collection after a command."""
 
@@ -69,11 +83,12 @@ class CollectionMoved(Recorded, frozen=True, kw_only=True):
     held: bool
     parallel_limit: int
     max_attempts: int
+    stop_after_failures: int | None
     order: SegmentOrder
 
 
 class CollectionRetriedAnswer(CollectionMoved, frozen=True, kw_only=True):
-    """The collection, and the segments that run again."""
+    """The collection, and the segments that run again, or in the place of one that was split."""
 
     segment_ids: tuple[UUID, ...]
 
@@ -129,40 +144,67 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
                 body.reason,
                 parallel_limit=body.parallel_limit,
                 max_attempts=body.max_attempts,
+                stop_after_failures=body.stop_after_failures,
                 order=body.order,
             )
             return _decision(collection_id, state, changed, caller)
 
         return await commands.run(request, ChangeCollection, decide)
 
+    async def failed_segments(collection_id: UUID) -> dict[UUID, asyncpg.Record]:
+        """The collection's failed segments by id, as of the log's end."""
+        await wait_position(pool, await read_head(pool))
+        rows = await pool.fetch(
+            "SELECT segment_id, stream_version, attempts FROM report_data_weeks"
+            " WHERE collection_id = $1 AND status = 'failed' ORDER BY week_start",
+            collection_id,
+        )
+        return {row["segment_id"]: row for row in rows}
+
+    async def run_again(
+        collection_id: UUID,
+        state: Collection,
+        caller: Caller,
+        data: msgspec.Struct,
+        moved: Iterable[tuple[asyncpg.Record, msgspec.Struct]],
+        segment_ids: tuple[UUID, ...],
+    ) -> Decision:
+        """`data` for the collection and what `moved` says for segments of it; it counts again where it had ended."""
+        assert state.created is not None
+        writes = [
+            Write(
+                stream_of("segment", row["segment_id"]),
+                row["stream_version"],
+                (_event(collection_id, state, event, caller),),
+            )
+            for row, event in moved
+        ]
+        if state.finished and state.created.lane == "bulk":
+            writes += await teams.admit(caller, backfill=collection_id)
+        decision = _decision(collection_id, state, data, caller, more=writes)
+        answer = CollectionRetriedAnswer(**msgspec.structs.asdict(decision.answer), segment_ids=segment_ids)
+        return msgspec.structs.replace(decision, answer=answer)
+
     async def retry(request: Request) -> Response:
         async def decide(body: RetrySegments, caller: Caller) -> Decision:
             collection_id, state = await load(request, caller)
-            await wait_position(pool, await read_head(pool))
-            rows = await pool.fetch(
-                "SELECT segment_id, stream_version, attempts FROM report_data_weeks"
-                " WHERE collection_id = $1 AND status = 'failed' ORDER BY week_start",
-                collection_id,
-            )
-            failed = {row["segment_id"]: row for row in rows}
-            retried = collections.retry(state, failed, body.segment_ids, body.reason)
-            again = [failed[segment_id] for segment_id in retried.segment_ids]
-            writes = [
-                Write(
-                    stream_of("segment", row["segment_id"]),
-                    row["stream_version"],
-                    (_event(collection_id, state, Retried(collection_id, row["attempts"]), caller),),
-                )
-                for row in again
-            ]
-            assert state.created is not None
-            if state.finished and state.created.lane == "bulk":
-                writes += await teams.admit(caller, backfill=collection_id)
-            decision = _decision(collection_id, state, retried, caller, more=writes)
-            answer = CollectionRetriedAnswer(**msgspec.structs.asdict(decision.answer), segment_ids=retried.segment_ids)
-            return msgspec.structs.replace(decision, answer=answer)
+            failed = await failed_segments(collection_id)
+            data = collections.retry(state, failed, body.segment_ids, body.reason)
+            moved = [(failed[id], Retried(collection_id, failed[id]["attempts"])) for id in data.segment_ids]
+            return await run_again(collection_id, state, caller, data, moved, data.segment_ids)
 
         return await commands.run(request, RetrySegments, decide)
+
+    async def split(request: Request) -> Response:
+        async def decide(body: SplitSegment, caller: Caller) -> Decision:
+            collection_id, state = await load(request, caller)
+            failed = await failed_segments(collection_id)
+            data = collections.split(state, failed, body.segment_id, body.into, body.reason)
+            moved = [(failed[body.segment_id], Split(collection_id))]
+            pieces = tuple(planned.segment_id for planned in data.into)
+            return await run_again(collection_id, state, caller, data, moved, pieces)
+
+        return await commands.run(request, SplitSegment, decide)
 
     one = "/api/data-collections/{collection_id}"
 
@@ -186,6 +228,7 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
             refusals=("not_found", "stale", "collection_state", "version_conflict", *more),
         )
 
+    again = (CollectionRetriedAnswer, "too_many_backfills", "projection_behind")
     pause, resume, cancel = (command(act) for act in (collections.pause, collections.resume, collections.cancel))
     return [
         control("PATCH", one, change, "Change how the rest of a collection runs", ChangeCollection),
@@ -193,16 +236,8 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
         control("POST", f"{one}/resume", resume, "Let a paused collection go on"),
         control("POST", f"{one}/cancel", cancel, "End a collection, and what AMC runs for it"),
         control("POST", f"{one}/front", front, "Let a collection, or a segment of it, run next", ToFront),
-        control(
-            "POST",
-            f"{one}/retry",
-            retry,
-            "Run failed segments again",
-            RetrySegments,
-            CollectionRetriedAnswer,
-            "too_many_backfills",
-            "projection_behind",
-        ),
+        control("POST", f"{one}/retry", retry, "Run failed segments again", RetrySegments, *again),
+        control("POST", f"{one}/split", split, "Run a failed segment again in pieces", SplitSegment, *again),
     ]
 
 
@@ -230,6 +265,7 @@ def _decision(
         held=after.held,
         parallel_limit=after.parallel_limit,
         max_attempts=after.max_attempts,
+        stop_after_failures=after.stop_after_failures,
         order=after.order,
     )
     # Last: who has seen the collection's event has seen the others. Admission rests on it when it declares an end.

@@ -10,9 +10,10 @@ from uuid import UUID
 from events import codec
 from events.configurations import LookbackConfig, ParameterValues, SegmentationConfig
 from events.envelope import new_id
-from events.types.collection import CollectionCreated, Lane, PlannedSegment, ReusedResult
+from events.types.collection import CollectionCreated, Lane, PlannedSegment
 from events.types.instance import InstanceAdded
 from events.types.workflow import WorkflowContent
+from service.data_collections.choice import Skip
 from service.data_collections.lookback import lookback_dates
 from service.data_collections.segmentation import Segment, segments
 from service.data_collections.windows import Window
@@ -61,15 +62,15 @@ def plan_collection(
     schedule_id: UUID | None = None,
     backfill_of_schedule: UUID | None = None,
     content_key: str = "",
-    there: Mapping[Window, ReusedResult] | None = None,
+    skips: Mapping[Window, Skip] | None = None,
+    sql_checked: bool = False,
 ) -> CollectionCreated:
     """The collection's first event, with all that its segments need to run. `schedule_id` where it is a run of
     a schedule, `backfill_of_schedule` where it is the history that a schedule was submitted with.
 
-    `there` has results that stand for the segments of their windows: those are skipped.
+    `skips` are the segments that are not run, by their windows. `sql_checked`: AMC has taken the SQL before.
     """
     window = lookback_dates(lookback, as_of)
-    there = there or {}
     return CollectionCreated(
         name=name,
         report_id=report_id,
@@ -85,12 +86,24 @@ def plan_collection(
         lookback_config=lookback,
         segmentation_config=segmentation,
         segments=tuple(
-            PlannedSegment(
-                new_id(), segment.number, segment.start, segment.end, there.get(Window(segment.start, segment.end))
-            )
+            planned_segment(segment.number, Window(segment.start, segment.end), skips or {})
             for segment in plan_segments(window, segmentation)
         ),
         schedule_id=schedule_id,
         backfill_of_schedule=backfill_of_schedule,
         content_key=content_key,
+        sql_checked=sql_checked,
+    )
+
+
+def planned_segment(number: int, window: Window, skips: Mapping[Window, Skip]) -> PlannedSegment:
+    """A segment of a new collection, run or not."""
+    skip = skips.get(window)
+    return PlannedSegment(
+        new_id(),
+        number,
+        window.start,
+        window.end,
+        reuses=skip.result if skip else None,
+        skipped=skip.reason if skip else None,
     )

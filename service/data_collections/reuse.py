@@ -1,33 +1,16 @@
-"""Which segments of a window are there already: completed before, with all that decides their result equal."""
+"""What has become of equal segments before: completed or failed, with all that decides their result equal."""
 
 from __future__ import annotations
 
-from datetime import date
-
-import msgspec
-
 from db.pool import Pool
 from events.types.collection import ReusedResult
+from service.data_collections.choice import Existing, Past
 from service.data_collections.windows import Window, today
 
 
-class Existing(msgspec.Struct, frozen=True):
-    """A completed segment with the same content key. `executed` is the day, in the report's zone, on which its
-    execution was created."""
-
-    window: Window
-    executed: date
-    result: ReusedResult
-
-    def final(self, after_days: int) -> bool:
-        """Whether Amazon restates it no more: it was executed that many days after its end, or later.
-        Before, it is provisional."""
-        return (self.executed - self.window.end).days >= after_days
-
-
-async def existing_segments(pool: Pool, team_id: str, key: str, timezone: str, within: Window) -> list[Existing]:
-    """The completed segments of the team's collections with this content key that lie in the window; of equal
-    windows the one that was executed last."""
+async def load_past(pool: Pool, team_id: str, key: str, timezone: str, within: Window) -> Past:
+    """The past of the segments in the window, by the team's collections with this content key; of equal windows the
+    result that was executed last."""
     rows = await pool.fetch(
         """
         SELECT DISTINCT ON (w.week_start, w.week_end)
@@ -43,7 +26,27 @@ async def existing_segments(pool: Pool, team_id: str, key: str, timezone: str, w
         within.start,
         within.end,
     )
-    return [
+    failed = await pool.fetch(
+        """
+        SELECT week_start, week_end
+          FROM (SELECT DISTINCT ON (w.week_start, w.week_end) w.week_start, w.week_end, w.status
+                  FROM report_data_collections c JOIN report_data_weeks w USING (collection_id)
+                 WHERE c.team_id = $1 AND c.content_key = $2
+                   AND w.status IN ('completed', 'failed') AND w.week_start >= $3 AND w.week_end <= $4
+                 ORDER BY w.week_start, w.week_end, w.finished_at DESC) newest
+         WHERE status = 'failed'
+        """,
+        team_id,
+        key,
+        within.start,
+        within.end,
+    )
+    taken = await pool.fetchval(
+        "SELECT EXISTS (SELECT FROM report_data_collections WHERE team_id = $1 AND content_key = $2 AND sql_taken)",
+        team_id,
+        key,
+    )
+    existing = (
         Existing(
             Window(row["week_start"], row["week_end"]),
             today(timezone, row["submitted_at"]),
@@ -52,4 +55,5 @@ async def existing_segments(pool: Pool, team_id: str, key: str, timezone: str, w
             ),
         )
         for row in rows
-    ]
+    )
+    return Past(tuple(existing), frozenset(Window(row["week_start"], row["week_end"]) for row in failed), taken)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from db.pool import Pool
 from events.configurations import LookbackConfig, SegmentationConfig, SegmentOrder
-from events.types.collection import BackfillStatus, HoldCause, Lane
+from events.types.collection import BackfillStatus, HoldCause, Lane, SkipReason
 from service.amc.accounts import Hold
 from service.amc.holds import held_account, hold_in
 from service.auth.caller import Caller, caller_of
@@ -47,7 +47,8 @@ class Held(Answer, frozen=True, kw_only=True):
 
 
 class CollectionAnswer(Answer, frozen=True, kw_only=True):
-    """A collection as it stands. `window_start` and `window_end` are dates in `timezone`, both included. `paused` and
+    """A collection as it stands. `window_start` and `window_end` are dates in `timezone`, both included; to
+    `complete_through` there are results without a gap, of days that Amazon had all data of. `paused` and
     `cancelled` say who did so, `held` what a person must look at first, and `held_by` that its account must be
     connected again."""
 
@@ -64,6 +65,7 @@ class CollectionAnswer(Answer, frozen=True, kw_only=True):
     as_of: date
     window_start: date
     window_end: date
+    complete_through: date | None
     backfill_status: BackfillStatus
     segments_total: int
     segments_active: int
@@ -79,6 +81,7 @@ class CollectionAnswer(Answer, frozen=True, kw_only=True):
     updated_at: datetime
     parallel_limit: int
     max_attempts: int
+    stop_after_failures: int | None
     order: SegmentOrder
     paused: Act | None
     cancelled: Act | None
@@ -95,8 +98,10 @@ class CollectionPage(Answer, frozen=True, kw_only=True):
 
 
 class SegmentAnswer(Answer, frozen=True, kw_only=True):
-    """A segment of a collection: the days from `week_start` to `week_end`, both included. A skipped one is there
-    already: its result is that of `reused_segment_id`, equal in all that decides it, and final."""
+    """A segment of a collection: the days from `week_start` to `week_end`, both included. A skipped one is not run,
+    and `skip_reason` says why; where an equal result is there, it is that of `reused_segment_id`. `provisional`:
+    Amazon may restate the result's data yet; null where there is none. `supersedes` is the segment whose result it
+    fetches again, `superseded_by` the one that has fetched this one's again."""
 
     segment_id: UUID
     segment_number: int
@@ -105,7 +110,11 @@ class SegmentAnswer(Answer, frozen=True, kw_only=True):
     status: SegmentStatus
     attempts: int
     amc_execution_id: str | None
+    skip_reason: SkipReason | None
     reused_segment_id: UUID | None
+    supersedes: UUID | None
+    superseded_by: UUID | None
+    provisional: bool | None
     row_count: int | None
     result_bytes: int | None
     checksum: str | None
@@ -138,13 +147,25 @@ COLUMNS = ", ".join(
     {
         "order": "CASE WHEN newest_first THEN 'newest_first' ELSE 'oldest_first' END AS \"order\"",
         "version": "stream_version AS version",
+        "complete_through": "complete_through(collection_id) AS complete_through",
     }.get(name, name)
     for name in CollectionAnswer.__struct_fields__
     if name != "held_by"
 )
 # Of unfinished collections alone: for the others nothing is waited for any more.
 HELD = f"CASE WHEN finished_at IS NULL THEN {held_account('report_data_collections.instance_id')} END AS held_by"
-SEGMENT_COLUMNS = ", ".join(SegmentAnswer.__struct_fields__)
+# The same rule as `Existing.final`; a result that was used again was judged when it was.
+PROVISIONAL = """
+CASE WHEN status = 'completed' THEN (submitted_at AT TIME ZONE c.timezone)::date - week_end < i.final_after_days
+     WHEN checksum IS NOT NULL THEN skip_reason <> 'final' END AS provisional"""
+SEGMENT_COLUMNS = ", ".join(
+    {"provisional": PROVISIONAL}.get(name, f"w.{name}") for name in SegmentAnswer.__struct_fields__
+)
+SEGMENTS = f"""
+SELECT {SEGMENT_COLUMNS}
+  FROM report_data_weeks w
+  JOIN report_data_collections c USING (collection_id)
+  JOIN amc_instances i ON i.instance_id = c.instance_id"""  # noqa: S608
 
 
 def collection_routes(pool: Pool) -> list[Endpoint]:
@@ -239,15 +260,15 @@ def list_statement(query: ListCollections, caller: Caller) -> tuple[str, list[An
 def segments_statement(collection_id: UUID, since: date | None, until: date | None) -> tuple[str, list[Any]]:
     """The collection's segments, oldest first; of two days only those that have days between them."""
     values: list[Any] = [collection_id]
-    conditions = "collection_id = $1"
+    conditions = "w.collection_id = $1"
     if since is not None:
         values.append(since)
         # Segments do not overlap: none before the last that begins by that day can reach it.
         conditions += (
-            " AND week_end >= $2 AND week_start >= coalesce((SELECT max(s.week_start) FROM report_data_weeks s"
+            " AND w.week_end >= $2 AND w.week_start >= coalesce((SELECT max(s.week_start) FROM report_data_weeks s"
             " WHERE s.collection_id = $1 AND s.week_start <= $2), $2)"
         )
     if until is not None:
         values.append(until)
-        conditions += f" AND week_start <= ${len(values)}"
-    return f"SELECT {SEGMENT_COLUMNS} FROM report_data_weeks WHERE {conditions} ORDER BY week_start", values  # noqa: S608
+        conditions += f" AND w.week_start <= ${len(values)}"
+    return f"{SEGMENTS} WHERE {conditions} ORDER BY week_start, segment_number", values

@@ -9,13 +9,17 @@ from uuid import UUID
 import msgspec
 
 from events.configurations import SegmentOrder
-from events.envelope import RecordedEvent
+from events.envelope import RecordedEvent, new_id
 from events.types import collection as events
+from events.types.collection import PlannedSegment
+from service.data_collections.segmentation import SegmentType, segments
+from service.data_collections.windows import Window
 from service.problems import Refused
 
 
 class Collection(msgspec.Struct, frozen=True):
-    """Where a collection stands; `version` is its stream's, 0 where it does not exist."""
+    """Where a collection stands; `version` is its stream's, 0 where it does not exist. `segments` are all that it has,
+    those into which others were split last."""
 
     version: int = 0
     team_id: str = ""
@@ -23,7 +27,9 @@ class Collection(msgspec.Struct, frozen=True):
     created: events.CollectionCreated | None = None
     parallel_limit: int = 0
     max_attempts: int = 0
+    stop_after_failures: int | None = None
     order: SegmentOrder = "newest_first"
+    segments: tuple[PlannedSegment, ...] = ()
     paused: bool = False
     held: bool = False
     cancelled: bool = False
@@ -40,7 +46,9 @@ class Collection(msgspec.Struct, frozen=True):
                 created=data,
                 parallel_limit=data.segmentation.parallel_limit,
                 max_attempts=data.segmentation.attempts,
+                stop_after_failures=data.segmentation.stop_after_failures,
                 order=data.segmentation.order,
+                segments=data.segments,
             )
         return state.after(data)
 
@@ -54,6 +62,8 @@ class Collection(msgspec.Struct, frozen=True):
                     "max_attempts": data.max_attempts,
                     "order": data.order,
                 }
+                if data.stop_after_failures is not msgspec.UNSET:
+                    changes |= {"stop_after_failures": data.stop_after_failures}
             case events.CollectionPaused():
                 changes |= {"paused": True}
             case events.CollectionResumed():
@@ -64,6 +74,8 @@ class Collection(msgspec.Struct, frozen=True):
                 changes |= {"cancelled": True}
             case events.CollectionRetried():
                 changes |= {"finished": False}
+            case events.SegmentSplit():
+                changes |= {"finished": False, "segments": (*self.segments, *data.into)}
             case events.CollectionFinished():
                 changes |= {"finished": True, "paused": False, "held": False}
         return msgspec.structs.replace(self, **changes)
@@ -110,14 +122,16 @@ def change(
     *,
     parallel_limit: int | None,
     max_attempts: int | None,
+    stop_after_failures: int | None,
     order: SegmentOrder | None,
 ) -> events.CollectionChanged:
-    """What is not given stays as it is."""
+    """What is not given stays as it is; 0 failures take that limit away."""
     _refuse_ended(state)
     return events.CollectionChanged(
         parallel_limit=parallel_limit or state.parallel_limit,
         max_attempts=max_attempts or state.max_attempts,
         order=order or state.order,
+        stop_after_failures=msgspec.UNSET if stop_after_failures is None else stop_after_failures or None,
         reason=reason,
     )
 
@@ -137,6 +151,34 @@ def retry(
     return events.CollectionRetried(tuple(named), reason)
 
 
+def split(
+    state: Collection, failed: Container[UUID], segment_id: UUID, into: SegmentType | None, reason: str | None
+) -> events.SegmentSplit:
+    """Lets a failed segment run again in calendar pieces, by default of the next smaller kind."""
+    if state.cancelled:
+        raise _refused("it was cancelled; set the same configuration to work again")
+    _refuse_strangers(state, [segment_id])
+    if segment_id not in failed:
+        raise _refused(f"the segment {segment_id} has not failed, only failed ones can be split")
+    (whole,) = (planned for planned in state.segments if planned.segment_id == segment_id)
+    window = Window(whole.start, whole.end)
+    assert state.created is not None
+    week_start = state.created.segmentation.week_start or 1
+    kinds: tuple[SegmentType, ...] = (into,) if into else ("monthly", "weekly", "daily")
+    for kind in kinds:
+        if len(pieces := segments(window, kind, week_start)) > 1:
+            last = len(state.segments)
+            return events.SegmentSplit(
+                segment_id,
+                tuple(
+                    events.PlannedSegment(new_id(), last + number, piece.start, piece.end)
+                    for number, piece in enumerate(pieces, 1)
+                ),
+                reason,
+            )
+    raise _refused(f"the segment {segment_id} is one piece also when it is cut {into or 'daily'}")
+
+
 def _refuse_ended(state: Collection) -> None:
     if state.cancelled:
         raise _refused("it was cancelled; set the same configuration to work again")
@@ -145,8 +187,7 @@ def _refuse_ended(state: Collection) -> None:
 
 
 def _refuse_strangers(state: Collection, segment_ids: Iterable[UUID]) -> None:
-    assert state.created is not None
-    own = {planned.segment_id for planned in state.created.segments}
+    own = {planned.segment_id for planned in state.segments}
     for id in segment_ids:
         if id not in own:
             raise Refused("not_found", f"the collection has no segment {id}; GET its progress for their ids")

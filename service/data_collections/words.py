@@ -20,8 +20,11 @@ def segmentation_sentences(config: SegmentationConfig | None, max_concurrent: in
         "A segment that fails in a way that may pass is tried up to "
         + (f"{counted(config.max_attempts, 'time')}." if config.retry_failed else "once."),
     ]
-    if config.reprocess == "missing":
-        found.append("Segments that are there already, and final, are not run again.")
-    else:
-        found.append("Every segment is run again, also those that are there already.")
+    found.append(
+        {
+            "missing": "Segments that are there already, and final, are not run again.",
+            "failed": "Only segments whose last attempt failed are run.",
+            "all": "Every segment is run again, also those that are there already.",
+        }[config.reprocess]
+    )
     return found

@@ -60,7 +60,7 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
               FROM (SELECT week_start, week_end, checksum,
                            row_number() OVER (PARTITION BY week_start, week_end ORDER BY w.finished_at)::int AS version
                       FROM report_data_weeks w JOIN report_data_collections USING (collection_id)
-                     WHERE report_id = $1 AND team_id = $2 AND status IN ('completed', 'skipped')) complete
+                     WHERE report_id = $1 AND team_id = $2 AND checksum IS NOT NULL) complete
              ORDER BY week_start, week_end, version DESC
             """,
             report_id,
@@ -109,7 +109,7 @@ async def collection_table(
     """A collection's results as one table, as a file to download; `headers` are added."""
     rows = await pool.fetch(
         "SELECT week_start, week_end, checksum, 1 AS version FROM report_data_weeks"
-        " WHERE collection_id = $1 AND status IN ('completed', 'skipped') ORDER BY week_start",
+        " WHERE collection_id = $1 AND checksum IS NOT NULL ORDER BY week_start, segment_number",
         collection_id,
     )
     return await _download(store, rows, format, collection_id, segments_total, headers)

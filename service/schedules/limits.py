@@ -41,7 +41,7 @@ def limit_problems(
     schedule_at: str = "/schedule_config",
     lookback_at: str = "/lookback_config",
 ) -> list[Problem]:
-    """Every limit that the schedule breaks from `after` on: no run left, what this release cannot do, two runs too
+    """Every limit that the schedule breaks from `after` on: no run left, two runs too
     close to each other, a run whose window AMC could not fill. `schedule_at` and `lookback_at` are the pointers of
     the two objects."""
     spec = ScheduleSpec.of(schedule, report_zone)
@@ -49,8 +49,6 @@ def limit_problems(
         field = "/maxRuns" if schedule.max_runs is not None and runs_done >= schedule.max_runs else "/endDate"
         return [Problem(schedule_at + field, "leaves no run from now on; give a later or larger one")]
     problems = []
-    if schedule.refresh_days:
-        problems.append(Problem(f"{schedule_at}/refreshDays", "fetching again is not built yet; leave it out"))
     shortest = shortest_interval(spec, after)
     if shortest is not None and shortest < minimum_interval:
         hours = f"{minimum_interval / timedelta(hours=1):g} h"

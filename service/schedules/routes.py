@@ -28,6 +28,7 @@ from service.results.routes import TABLE_HEADERS, collection_table
 from service.results.store import ResultStore
 from service.schedules import decide
 from service.schedules.check import cleaned, refuse_unfit
+from service.schedules.equip import equip
 from service.schedules.models import (
     ChangeSchedule,
     CreateSchedule,
@@ -175,7 +176,7 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
     async def run_now(request: Request) -> Response:
         async def decide_run(body: RunNow, caller: Caller) -> Decision:
             schedule = await _commanded(pool, request, caller)
-            move = decide.run_now(schedule, clock.now())
+            move = await equip(pool, schedule, decide.run_now(schedule, clock.now()))
             (started,) = move.events
             assert isinstance(started, RunStarted)
             answer = RunStartedNow(

@@ -20,6 +20,7 @@ from events.writer import AppendWriter, LogUnavailable, Overloaded
 from projections.runner import wait_projected
 from service.clock import Clock
 from service.schedules.decide import Move, advance, release
+from service.schedules.equip import equip
 from service.schedules.read import read_schedules
 from service.schedules.state import Schedule
 from service.schedules.writes import moved_writes
@@ -107,6 +108,7 @@ class Scheduler:
             move = self._move(schedule, self._clock.now())
             if not move.events:
                 return False
+            move = await equip(self._pool, schedule, move)
             await self._writer.append(AppendRequest(moved_writes(schedule, move, user_id=schedule.user_id)))
         except Conflict:
             return False  # another process was first, or a person

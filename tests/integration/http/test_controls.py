@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,8 @@ from events.envelope import stream_of
 from events.reader import read_after, read_stream
 from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, TableFile, running_sandbox
 from tests.postgres import Database
-from tests.service import INSTANCE_ID, SQL, UNKNOWN_ID, Numbers, Service, serving, settings_for
-
-DAYS = 12
-AT_ONCE = 3
+from tests.service import INSTANCE_ID, UNKNOWN_ID, Numbers, Service, serving, settings_for
+from tests.watching import AT_ONCE, DAYS, active, backfill, count, ended, until
 
 
 @pytest.fixture
@@ -36,41 +34,6 @@ async def slow(numbers: Numbers) -> AsyncIterator[RunningSandbox]:
 async def api(database: Database, tmp_path: Path, slow: RunningSandbox) -> AsyncIterator[Service]:
     async with serving(settings_for(database, tmp_path, slow)) as service:
         yield service
-
-
-async def backfill(api: Service, numbers: Numbers, sql: str = SQL, **segmentation: Any) -> str:
-    """A backfill of twelve days at work: its path."""
-    schedule = {
-        "schedule_type": "backfill",
-        "backfill_config": {
-            "segmentation_config": {"type": "daily", "parallel_limit": AT_ONCE, "max_attempts": 1, **segmentation},
-            "lookback_config": numbers.window(DAYS),
-        },
-    }
-    submitted = await api.submitted(schedule, window=numbers.window(DAYS), workflow=await api.workflow(sql))
-    await api.read(f"/api/data-collections?min_position={submitted['position']}")
-    return f"/api/data-collections/{submitted['collection_id']}"
-
-
-async def until(api: Service, path: str, holds: Callable[[Any], bool], seconds: float = 20) -> Any:
-    """The progress, once it is as wanted."""
-    deadline = time.monotonic() + seconds
-    while not holds(progress := await api.read(f"{path}/progress")):
-        assert time.monotonic() < deadline, progress
-        await asyncio.sleep(0.02)
-    return progress
-
-
-def ended(progress: Any) -> bool:
-    return progress["collection"]["finished_at"] is not None
-
-
-def count(progress: Any, *statuses: str) -> int:
-    return sum(segment["status"] in statuses for segment in progress["segments"])
-
-
-def active(progress: Any) -> int:
-    return count(progress, "dispatched", "submitted", "running")
 
 
 async def test_a_pause_starts_nothing_more_and_a_resume_goes_on(api: Service, numbers: Numbers) -> None:

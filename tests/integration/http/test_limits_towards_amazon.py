@@ -14,9 +14,9 @@ import pytest
 from events.envelope import stream_of
 from events.reader import read_stream
 from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, TableFile, running_sandbox
-from tests.integration.http.test_controls import active, backfill, ended, until
 from tests.postgres import Database
 from tests.service import INSTANCE_ID, Numbers, Service, serving, settings_for
+from tests.watching import active, backfill, ended, until
 
 
 @pytest.fixture

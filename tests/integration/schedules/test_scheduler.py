@@ -110,7 +110,7 @@ async def test_a_scheduler_killed_anywhere_leaves_all_of_a_run_or_nothing(schedu
             break
         seen.append((await pool.fetchrow(COUNTS))["started"])  # type: ignore[index]
         assert (await pool.fetchrow(COUNTS))["created"] == seen[-1]  # type: ignore[index]
-    assert seen == [0, 0, 0, 4]
+    assert (set(seen[:-1]), seen[-1]) == ({0}, 4)
     await schedules.settle()
     assert len(await schedules.started(daily)) == 4
     assert await pool.fetchval("SELECT count(*) FROM report_data_collections") == 4

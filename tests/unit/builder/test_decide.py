@@ -75,7 +75,9 @@ class Story:
         decide.refuse_submitted(self.state)
         digest = digest or (self.state.review.digest if self.state.review else "0" * 64)
         decide.refuse_unreviewed(self.state, ground, digest)
-        collection = decide.collection_of(self.state, ground, report_id=REPORT, key="k", there={}, schedule_id=SCHEDULE)
+        collection = decide.collection_of(
+            self.state, ground, report_id=REPORT, key="k", skips={}, sql_checked=False, schedule_id=SCHEDULE
+        )
         self._after(Submitted(digest, COLLECTION if collection else None, SCHEDULE))
         return collection
 
@@ -238,15 +240,6 @@ def test_no_more_runs_at_once_than_the_instance_takes() -> None:
     ):
         refusal = refused(story.schedule, schedule(**step))
         assert [problem.pointer for problem in refusal.problems] == [f"{pointer}/segmentation_config/parallel_limit"]
-
-
-@pytest.mark.parametrize(("field", "value"), [("reprocess", "failed")])
-def test_what_would_have_no_effect_is_refused(field: str, value: object) -> None:
-    story = Story()
-    story.parameters()
-    step = schedule(schedule_type="once", segmentation_config={"type": "daily", "parallel_limit": 4, field: value})
-    (problem,) = refused(story.schedule, step).problems
-    assert problem.pointer == f"/segmentation_config/{field}"
 
 
 def test_a_schedule_goes_on_from_now_and_names_its_history() -> None:
