@@ -115,6 +115,8 @@ def schedule_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             _run_moved(event, data, schedule, rows)
         case schedules.Released():
             schedule.held = False
+        case schedules.ScheduleHeld():
+            schedule.held = True
         case schedules.Paused():
             schedule.status = "paused"
         case schedules.Resumed():

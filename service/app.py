@@ -25,6 +25,7 @@ from service.audit.errors import ErrorCounts
 from service.audit.routes import audit_routes
 from service.auth.door import Door
 from service.auth.routes import auth_routes
+from service.builder.check import check_route
 from service.builder.collections import collection_creation
 from service.builder.desk import Desk
 from service.builder.one_call import one_call_routes
@@ -129,6 +130,7 @@ def create_app(parts: Parts) -> Starlette:
         Endpoint("GET", "/api/clock", show_clock, summary="What time it is", answer=ClockAnswer, public=True),
         *auth_routes(parts.door),
         *builder_routes(desk, commands),
+        check_route(desk, commands, parts.accounts),
         *one_call_routes(desk, commands),
         *workflow_routes(pool, commands, clock),
         *instance_routes(pool, commands),

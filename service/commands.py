@@ -19,6 +19,7 @@ from db.pool import Pool
 from events import codec
 from events.append import AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
 from events.envelope import stream_of
+from events.reader import read_head
 from events.validation import Body
 from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
@@ -42,7 +43,8 @@ class WithReason(Body, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What a command records and answers; `answer` is given the position of the append."""
+    """What a command records and answers; `answer` is given the position of the append, or where there is nothing to
+    record that of the log's end."""
 
     writes: tuple[Write, ...]
     answer: Recorded
@@ -85,6 +87,8 @@ class Commands:
     ) -> Response:
         decision = await decide(command, caller)
         while True:
+            if not decision.writes:
+                return _answer(codec.encode(decision.answer), decision.status, await read_head(self._pool))
             answer = codec.encode(decision.answer)
             kept = IdempotencyKey(key, digest, decision.status, answer) if key else None
             try:

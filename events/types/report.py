@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -54,10 +55,27 @@ class Submitted(msgspec.Struct, frozen=True):
     schedule_id: UUID | None = None
 
 
+class CheckStarted(msgspec.Struct, frozen=True):
+    """AMC was asked to check the SQL with the parameters, and to compute nothing. `content_key` says which."""
+
+    content_key: str
+    execution_id: str
+
+
+class SqlChecked(msgspec.Struct, frozen=True):
+    """AMC has checked them: it takes them, or rejects them and `error` is its own text, or it could not tell."""
+
+    content_key: str
+    outcome: Literal["taken", "rejected", "failed"]
+    error: str | None
+
+
 EVENTS = {
     ("report.created", 1): ReportCreated,
     ("report.parameters_set", 1): ParametersSet,
     ("report.schedule_set", 1): ScheduleSet,
     ("report.reviewed", 1): Reviewed,
+    ("report.check_started", 1): CheckStarted,
+    ("report.checked", 1): SqlChecked,
     ("report.submitted", 1): Submitted,
 }

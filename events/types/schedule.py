@@ -65,9 +65,18 @@ class ScheduleCreated(Configured, frozen=True, kw_only=True):
 
 
 class Released(Moved, frozen=True, kw_only=True):
-    """The backfill that it waited for has come to its end, well or not; it counts from that moment."""
+    """The backfill that it waited for has come to its end, well or not, or a person would not wait for it; it counts
+    from that moment. `reason` is what the person said."""
 
     backfill_collection_id: UUID
+    reason: str | None = None
+
+
+class ScheduleHeld(Moved, frozen=True, kw_only=True):
+    """A person lets it wait for its backfill: no occurrence counts until that has come to its end."""
+
+    backfill_collection_id: UUID
+    reason: str | None
 
 
 class RunStarted(Run, frozen=True, kw_only=True):
@@ -131,6 +140,7 @@ class Ended(Moved, frozen=True, kw_only=True):
 EVENTS = {
     ("schedule.created", 1): ScheduleCreated,
     ("schedule.released", 1): Released,
+    ("schedule.held", 1): ScheduleHeld,
     ("schedule.run_started", 1): RunStarted,
     ("schedule.run_waiting", 1): RunWaiting,
     ("schedule.run_missed", 1): RunMissed,

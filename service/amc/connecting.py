@@ -6,6 +6,8 @@ stored before the event that puts them in force: killed in between, there are on
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from uuid import UUID
 
 from db.pool import Pool
@@ -14,6 +16,7 @@ from events.envelope import new_id
 from events.types.account import AccountConnected, AccountDisconnected, AccountReconnected, Region
 from events.validation import Problem
 from service.amc.accounts import DEFAULT, REGIONS, AccountState, Addresses, load_account
+from service.amc.client import AmcClient
 from service.amc.connections import AccountHeld, Connections, UnreadableAccount, account_write
 from service.amc.errors import AmcError
 from service.amc.keys import NoSecretKey
@@ -23,6 +26,8 @@ from service.problems import Refused
 from service.settings import Settings
 
 RETRY_AFTER = 30
+
+Found = TypeVar("Found")
 
 
 class AccountDesk:
@@ -129,10 +134,15 @@ class AccountDesk:
 
     async def instances(self, account: AccountState) -> list[Instance]:
         """The account's instances, as Amazon lists them now, by id."""
+        found = await self.ask(account.account_id, lambda client: client.list_instances())
+        return sorted(found, key=lambda instance: instance.instance_id)
+
+    async def ask(self, account_id: str, question: Callable[[AmcClient], Awaitable[Found]]) -> Found:
+        """What Amazon answers with the account. Refuses `account_held`, `amazon_refused` and `amazon_unavailable`."""
         try:
-            connection = await self._accounts.of(account.account_id)
+            connection = await self._accounts.of(account_id)
             try:
-                found = await connection.client.list_instances()
+                return await question(connection.client)
             except AmcError as error:
                 if error.code == "account_revoked":
                     await self._accounts.raise_if_revoked(connection)
@@ -143,7 +153,6 @@ class AccountDesk:
             raise Refused("account_held", detail) from None
         except UnreadableAccount as error:
             raise Refused("account_held", f"its secrets cannot be read: {error}") from None
-        return sorted(found, key=lambda instance: instance.instance_id)
 
     async def _overlaid(self, account: AccountState, given: dict[str, Secret | None]) -> Credentials:
         """The secrets in force, with those that were given in their place."""

@@ -12,8 +12,8 @@ from events.reader import read_stream
 from events.types.collection import CollectionCreated, PlannedSegment
 from events.types.instance import InstanceAdded
 from events.types.segment import SubmissionStarted
-from events.types.workflow import DeclaredParameter
-from service.amc.models import ExecutionRequest, Instance, Parameter, Workflow, workflow_id
+from service.amc.declared import amc_workflow
+from service.amc.models import ExecutionRequest, Instance, Workflow
 from service.data_collections.state import Collection, collection_of
 from service.data_collections.windows import Window, amc_window
 
@@ -74,7 +74,6 @@ class Orders:
         instance_events = await read_stream(self._pool, stream_of("instance", created.instance_id))
         if not instance_events or not isinstance(added := instance_events[0].data, InstanceAdded):
             raise LookupError(f"the log has no instance {created.instance_id}")
-        parameters = tuple(_declared(parameter) for parameter in created.declared_parameters)
         order = Order(
             account_id=added.account_id,
             instance=Instance(
@@ -82,11 +81,7 @@ class Orders:
                 advertiser_id=added.advertiser_id,
                 marketplace_id=added.marketplace_id,
             ),
-            workflow=Workflow(
-                workflow_id=workflow_id(created.sql_query, parameters),
-                sql=created.sql_query,
-                parameters=parameters,
-            ),
+            workflow=amc_workflow(created.sql_query, created.declared_parameters),
             collection=created,
             standing=collection_of(events[:1]),
         )
@@ -101,12 +96,3 @@ class Orders:
         for event in await read_stream(self._pool, stream_of("collection", collection_id), after=standing.version):
             standing = standing.evolve(event)
         return standing
-
-
-def _declared(parameter: DeclaredParameter) -> Parameter:
-    return Parameter(
-        name=parameter.name,
-        data_type=parameter.type_name,
-        default_value=parameter.default,
-        description=parameter.description or "",
-    )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from events.configurations import ScheduleStep
 from events.envelope import Step
-from events.types.report import ParametersSet, Reviewed
+from events.types.report import ParametersSet, Reviewed, SqlChecked
 from service.builder.models import Report
 from service.builder.preview import Preview, WarningAnswer, WindowAnswer
 from service.endpoints import Answer, Recorded
@@ -16,7 +16,8 @@ from service.workflows.filled import Filled
 
 
 class ReportAnswer(Recorded, frozen=True, kw_only=True):
-    """A report as it stands; `version` is what `If-Match` names."""
+    """A report as it stands; `version` is what `If-Match` names. `sql_check` is what AMC has said of the SQL with these
+    parameters, if it was asked."""
 
     report_id: UUID
     version: int
@@ -26,6 +27,7 @@ class ReportAnswer(Recorded, frozen=True, kw_only=True):
     schedule: ScheduleStep | None = None
     review: Reviewed | None = None
     changed_since_review: tuple[str, ...] = ()
+    sql_check: SqlChecked | None = None
     collection_id: UUID | None = None
     schedule_id: UUID | None = None
 
@@ -115,6 +117,7 @@ def shown(report_id: UUID, state: Report) -> dict[str, Any]:
         "schedule": state.schedule and state.schedule.schedule,
         "review": state.review,
         "changed_since_review": tuple(sorted(set(state.changed_since_review))),
+        "sql_check": state.verdict,
         "collection_id": state.submission and state.submission.collection_id,
         "schedule_id": state.submission and state.submission.schedule_id,
     }

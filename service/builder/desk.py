@@ -136,7 +136,7 @@ class Desk:
                     facts.past,
                     ground.instance.final_after_days,
                 ),
-                sql_checked=facts.past.sql_taken,
+                sql_checked=facts.past.sql_taken or draft.state.amc_takes(facts.key),
                 schedule_id=schedule_id,
             )
             writes.append(

@@ -86,7 +86,8 @@ class Ground(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """A report by its events; `version` is its stream's, 0 where it does not exist.
 
-    `changed_since_review` names the steps that were set again after the last review.
+    `changed_since_review` names the steps that were set again after the last review. `check` is the last time that
+    AMC was asked to check the SQL, `verdict` what it has said of these parameters.
     """
 
     version: int = 0
@@ -96,6 +97,8 @@ class Report(msgspec.Struct, frozen=True):
     schedule: report.ScheduleSet | None = None
     review: report.Reviewed | None = None
     changed_since_review: tuple[str, ...] = ()
+    check: report.CheckStarted | None = None
+    verdict: report.SqlChecked | None = None
     submission: report.Submitted | None = None
 
     def evolve(self, version: int, data: Any) -> Report:
@@ -106,13 +109,23 @@ class Report(msgspec.Struct, frozen=True):
                 changes |= {"name": data.name}
             case report.ParametersSet():
                 changes |= {"parameters": data, "changed_since_review": (*self.changed_since_review, "parameters")}
+                changes |= {"check": None, "verdict": None}
             case report.ScheduleSet():
                 changes |= {"schedule": data, "changed_since_review": (*self.changed_since_review, "schedule")}
             case report.Reviewed():
                 changes |= {"review": data, "changed_since_review": ()}
+            case report.CheckStarted():
+                changes |= {"check": data, "verdict": None}
+            case report.SqlChecked():
+                changes |= {"verdict": data}
             case report.Submitted():
                 changes |= {"submission": data}
         return msgspec.structs.replace(self, **changes)
+
+    def amc_takes(self, content_key: str) -> bool:
+        """Whether AMC has taken the SQL and the parameters that this key stands for."""
+        found = self.verdict
+        return found is not None and (found.content_key, found.outcome) == (content_key, "taken")
 
     @property
     def next_step(self) -> Step | None:

@@ -81,6 +81,24 @@ def resume(schedule_id: str, reason: str | None, as_json: bool) -> None:
     _command(schedule_id, "resume", {"reason": reason}, as_json)
 
 
+@schedules.command()
+@schedule_id
+@reason
+@as_json
+def hold(schedule_id: str, reason: str | None, as_json: bool) -> None:
+    """Let it wait until its backfill has come to its end."""
+    _command(schedule_id, "hold", {"reason": reason}, as_json)
+
+
+@schedules.command()
+@schedule_id
+@reason
+@as_json
+def release(schedule_id: str, reason: str | None, as_json: bool) -> None:
+    """Let it go on beside its backfill."""
+    _command(schedule_id, "release", {"reason": reason}, as_json)
+
+
 @schedules.command("run-now")
 @schedule_id
 @as_json

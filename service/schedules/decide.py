@@ -61,6 +61,38 @@ def release(schedule: Schedule, at: datetime) -> Move:
     return Move((released,))
 
 
+def hold(schedule: Schedule, now: datetime, reason: str | None) -> Move:
+    """From now on no occurrence counts until its backfill has come to its end; what runs goes on. Refuses a schedule
+    whose backfill has ended, or that has none."""
+    _refuse_unless(schedule, "active", "paused")
+    if schedule.held:
+        raise _refused(schedule, "it is held already")
+    if schedule.backfill_collection_id is None or schedule.backfill_ended is not None:
+        raise _refused(schedule, "it has no backfill that has not come to its end")
+    course = _Course(schedule, now)
+    if schedule.status == "active":
+        course.start_waiting()
+        course.decide_due(None)
+    course.events.append(
+        events.ScheduleHeld(
+            handled=course.handled,
+            next_due=None,
+            backfill_collection_id=schedule.backfill_collection_id,
+            reason=reason,
+        )
+    )
+    return course.move()
+
+
+def let_go(schedule: Schedule, now: datetime, reason: str | None) -> Move:
+    """It counts from now on, beside its backfill. Refuses a schedule that is not held."""
+    _refuse_unless(schedule, "active", "paused")
+    if not schedule.held:
+        raise _refused(schedule, "it is not held")
+    (released,) = release(schedule, now).events
+    return Move((msgspec.structs.replace(released, reason=reason),))
+
+
 def pause(schedule: Schedule, reason: str | None) -> Move:
     """Nothing starts until it is resumed; what runs goes on. Refuses a schedule that is not active."""
     _refuse_unless(schedule, "active")
@@ -326,6 +358,10 @@ def _times(configured: events.Configured) -> tuple[object, ...]:
     )
     spec = ScheduleSpec.of(config, configured.timezone)
     return (type(config), spec.zone_name, *(getattr(config, name) for name in kept if name != "timezone"))
+
+
+def _refused(schedule: Schedule, why: str) -> Refused:
+    return Refused("schedule_state", why, extra={"schedule_status": schedule.status})
 
 
 def _refuse_unless(schedule: Schedule, *states: str) -> None:

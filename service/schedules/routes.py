@@ -192,7 +192,7 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
         async def run(request: Request) -> Response:
             async def decide_command(body: WithReason, caller: Caller) -> Decision:
                 schedule = await _commanded(pool, request, caller)
-                move = decided(schedule, body.reason)
+                move = await equip(pool, schedule, decided(schedule, body.reason))
                 writes = moved_writes(schedule, move, user_id=caller.user_id)
                 if isinstance(move.events[0], Resumed):
                     fingerprint = fingerprint_of(schedule.configured)
@@ -257,6 +257,14 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
                  answer=ScheduleChanged, scope="schedules:write", refusals=(*counted, *refusals)),
         Endpoint("GET", one + "/runs", runs, summary="List what became of a schedule's runs", query=ListRuns,
                  answer=RunPage, refusals=reads),
+        Endpoint("POST", one + "/hold",
+                 command(lambda schedule, reason: decide.hold(schedule, clock.now(), reason)),
+                 summary="Let a schedule wait for its backfill", body=WithReason, answer=ScheduleMoved,
+                 scope="schedules:write", refusals=refusals),
+        Endpoint("POST", one + "/release",
+                 command(lambda schedule, reason: decide.let_go(schedule, clock.now(), reason)),
+                 summary="Let a schedule wait for its backfill no more", body=WithReason, answer=ScheduleMoved,
+                 scope="schedules:write", refusals=refusals),
         Endpoint("POST", one + "/pause", command(decide.pause), summary="Pause a schedule", body=WithReason,
                  answer=ScheduleMoved, scope="schedules:write", refusals=refusals),
         Endpoint("POST", one + "/resume", command(decide.resume), summary="Let a paused schedule go on",

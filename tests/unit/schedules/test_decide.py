@@ -16,7 +16,19 @@ from events.types import schedule as events
 from events.validation import decode
 from projections.schedules import ScheduleStatus
 from service.problems import Refused
-from service.schedules.decide import Move, advance, change, end, pause, release, resume, run_now, status_after
+from service.schedules.decide import (
+    Move,
+    advance,
+    change,
+    end,
+    hold,
+    let_go,
+    pause,
+    release,
+    resume,
+    run_now,
+    status_after,
+)
 from service.schedules.occurrences import ScheduleSpec, occurrences
 from service.schedules.state import Planned, Schedule
 from tests.unit.schedules.samples import schedule as spec_of
@@ -310,3 +322,39 @@ def test_a_hold_ends_at_the_end_of_the_backfill_and_a_paused_one_stays_paused() 
     paused = msgspec.structs.replace(held, status="paused")
     assert release(paused, utc("2026-03-05 20:00")).events[0].next_due is None  # type: ignore[attr-defined]
     assert resume(paused, None).events[0].next_due is None  # type: ignore[attr-defined]
+
+
+def test_a_person_lets_a_schedule_wait_for_its_backfill_and_go_on_before_it_has_ended() -> None:
+    beside = a_schedule(backfill_collection_id=UUID(int=1))
+    held: Any = hold(beside, utc("2026-03-05 20:00"), "quota").events[-1]
+    assert (held.next_due, held.reason) == (None, "quota")
+    waits = msgspec.structs.replace(beside, held=True, next_due=None, handled=held.handled)
+    assert advance(waits, utc("2026-03-09 20:00")).events == ()
+    released: Any = let_go(waits, utc("2026-03-07 20:00"), "enough").events[0]
+    assert (released.handled, released.next_due) == (utc("2026-03-07 20:00"), utc("2026-03-08 13:00"))
+    assert released.reason == "enough"
+
+
+def test_what_came_due_before_a_hold_is_decided_with_it() -> None:
+    beside = a_schedule(backfill_collection_id=UUID(int=1))
+    assert beside.next_due is not None
+    *decided, held = hold(beside, beside.next_due + timedelta(minutes=1), None).events
+    assert [type(event).__name__ for event in (*decided, held)] == ["RunStarted", "ScheduleHeld"]
+
+
+@pytest.mark.parametrize(
+    "stands",
+    [
+        {},
+        {"backfill_collection_id": UUID(int=1), "backfill_ended": utc("2026-03-01 00:00")},
+        {"backfill_collection_id": UUID(int=1), "held": True},
+        {"backfill_collection_id": UUID(int=1), "status": "ended"},
+    ],
+    ids=["no backfill", "it has ended", "held already", "the schedule has ended"],
+)
+def test_what_has_nothing_to_wait_for_is_not_held(stands: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        hold(a_schedule(**stands), utc("2026-03-05 20:00"), None)
+    if not stands.get("held"):
+        with pytest.raises(Refused):
+            let_go(a_schedule(**stands), utc("2026-03-05 20:00"), None)
