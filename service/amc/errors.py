@@ -76,10 +76,17 @@ class AmcError(Exception):
         self.status = status
         self.retry_after = retry_after
         self.may_have_landed = may_have_landed
+        self.of_probe = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a failure of what was asked: not where nothing was sent, as now is not the time for it, nor
+        where the call was to try whether AMC is well again, and AMC was not."""
+        return not (self.unsent or (self.of_probe and self.kind == "transient"))
 
     @property
     def unsent(self) -> bool:
-        """Nothing was asked of AMC, as now is not the time for it: it counts as no failure."""
+        """Whether nothing was asked of AMC."""
         return self.code in ("slowed", "resting")
 
     def __str__(self) -> str:

@@ -28,11 +28,12 @@ SICK = frozenset({"server_error", "not_connected", "connection_lost", "timeout",
 
 class Place(msgspec.Struct, frozen=True):
     """A call's turn, which has come; `goes_at` is when, by the database's clock. `watched`: the instance has failed
-    lately, and a success is to be told of."""
+    lately, and a success is to be told of. `probe`: the call tries whether AMC is well again."""
 
     instance_id: str | None
     goes_at: datetime
     watched: bool
+    probe: bool = False
 
 
 class Pace(Protocol):
@@ -100,7 +101,7 @@ class SharedPace:
             )
         if wait > 0:
             await asyncio.sleep(wait)
-        return Place(instance_id, goes_at, taken["watched"])
+        return Place(instance_id, goes_at, taken["watched"], taken["probe"])
 
     async def end(self, place: Place, error: AmcError | None) -> None:
         outcome = "well"

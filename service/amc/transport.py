@@ -73,6 +73,7 @@ class Transport:
         try:
             answer = await self._exchange(call, token)
         except AmcError as error:
+            error.of_probe = place.probe
             await self._pace.end(place, error)
             raise
         await self._pace.end(place, None)

@@ -79,8 +79,8 @@ async def submit(turn: Turn) -> None:
         return
     except AmcError as error:
         await turn.raise_if_held(error)
-        if error.unsent:
-            await turn.go_on("submit", error.retry_after or 0)
+        if not error.counts and not error.may_have_landed:
+            await turn.go_on("submit", max(turn.settings.retry_base, error.retry_after or 0))
         elif error.may_have_landed:
             log.warning("create_unanswered", error=str(error))
             await turn.go_on("submit", turn.settings.amc_timeout)
@@ -217,7 +217,7 @@ async def fetch(turn: Turn) -> None:
         # While its account was held nobody could ask.
         asked_since = max(turn.segment.executed_at, turn.connection.account.since or turn.segment.executed_at)
         waited = await turn.database_time() - asked_since
-        if error.kind == "permanent" or (waited > FETCH_FOR and not error.unsent):
+        if error.kind == "permanent" or (waited > FETCH_FOR and error.counts):
             await turn.fail("permanent", f"the result cannot be fetched: {error}")
         else:
             await turn.go_on("fetch", max(turn.settings.retry_base, error.retry_after or 0))

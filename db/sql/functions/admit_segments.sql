@@ -50,6 +50,13 @@ BEGIN
         FROM (SELECT DISTINCT i.account_id FROM amc_instances i) a
         LEFT JOIN amc_account_states s ON s.account_id = a.account_id
        WHERE NOT account_held(a.account_id)
+    ), late_failures AS MATERIALIZED (
+      -- What the read models have not seen yet counts already.
+      SELECT (e.configuration ->> 'collection_id')::uuid AS collection_id, count(*) AS failed
+        FROM report_builder_audit e
+       WHERE e.position > (SELECT p.position FROM projection_checkpoints p WHERE p.projection = 'read_models')
+         AND e.event_type = 'segment.failed'
+       GROUP BY 1
     ), collection_turns AS (
       SELECT c.collection_id, c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.created_at, c.front_at,
              i.account_id, i.max_concurrent, i.max_executions_per_day, a.max_concurrent AS of_account,
@@ -60,6 +67,7 @@ BEGIN
         JOIN usable_accounts a ON a.account_id = i.account_id
         LEFT JOIN team_limits m ON m.team_id = c.team_id
         LEFT JOIN collection_use u ON u.collection_id = c.collection_id
+        LEFT JOIN late_failures f ON f.collection_id = c.collection_id
         CROSS JOIN LATERAL (
           SELECT w.segment_id, w.stream_version, w.attempts,
                  row_number() OVER (ORDER BY w.front_at DESC NULLS LAST,
@@ -74,7 +82,7 @@ BEGIN
            LIMIT least(_wanted, greatest(0, CASE WHEN c.sql_taken THEN c.parallel_limit ELSE 1 END - coalesce(u.used, 0)))
         ) s
        WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL
-         AND coalesce(c.segments_failed < c.stop_at_failures, true)
+         AND coalesce(c.segments_failed + coalesce(f.failed, 0) < c.stop_at_failures, true)
          -- Where AMC fails, nothing new is begun until it is time to try.
          AND NOT EXISTS (SELECT FROM amc_breakers b
                           WHERE b.instance_id = c.instance_id AND b.open_until > clock_timestamp())

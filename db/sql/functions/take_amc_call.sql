@@ -4,12 +4,12 @@
 --
 -- most is the account's rate in calls per second, burst how many may be sent at once. again: the call repeats an
 -- attempt that failed; all of these together may have a fifth of the rate, and go at once or not. instance_id is null
--- for a call on none. watched: the instance has failed lately, so that end_amc_call must hear of a success too. A
--- probe that nobody hears of is given up after probe_seconds.
+-- for a call on none. watched: the instance has failed lately, so that end_amc_call must hear of a success too. probe:
+-- the call tries whether AMC is well again; one that nobody hears of is given up after probe_seconds.
 CREATE OR REPLACE FUNCTION take_amc_call(
   account_id text, instance_id text, most double precision, burst double precision, again boolean,
   patience double precision, probe_seconds double precision
-) RETURNS TABLE (verdict text, goes_at timestamptz, wait double precision, watched boolean)
+) RETURNS TABLE (verdict text, goes_at timestamptz, wait double precision, watched boolean, probe boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -30,7 +30,7 @@ BEGIN
     _now := clock_timestamp();
     _due := greatest(_breaker.open_until, _breaker.probe_until);
     IF _due > _now THEN
-      RETURN QUERY SELECT 'open', _due, extract(epoch FROM _due - _now)::double precision, true;
+      RETURN QUERY SELECT 'open', _due, extract(epoch FROM _due - _now)::double precision, true, false;
       RETURN;
     END IF;
   END IF;
@@ -60,6 +60,7 @@ BEGIN
   END IF;
   wait := extract(epoch FROM goes_at - _now);
   watched := _breaker.instance_id IS NOT NULL;
+  probe := verdict = 'go' AND _breaker.open_until IS NOT NULL;
   RETURN NEXT;
 END
 $$;

@@ -30,7 +30,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     throttle_rate: Rate = 0
     """Share of API requests answered 429."""
     retry_after: Annotated[float, Meta(ge=0)] | None = None
-    """Seconds sent as `Retry-After` with every 429; absent: the header is left out."""
+    """Seconds sent as `Retry-After` with 429s; absent: the header is left out."""
+    retry_after_share: Rate = 1
+    """Share of the 429s that say so."""
     expire_tokens_every: Every = 0
     """Every n-th API request finds its token expired: 401."""
     revoked: bool = False
@@ -83,6 +85,11 @@ class FaultPlan:
     def throttles(self) -> bool:
         """Whether this request is answered 429 although the rate allows it."""
         return self._share(self.faults.throttle_rate)
+
+    def retry_after(self) -> float | None:
+        """What this 429 says as `Retry-After`."""
+        share = self.faults.retry_after_share
+        return self.faults.retry_after if share == 1 or self._share(share) else None
 
     def breaks(self) -> bool:
         """Whether this request is answered 500."""

@@ -29,7 +29,7 @@ class Gate:
             return
         sandbox, faults = self._sandbox, self._sandbox.faults
         route = _route(scope)
-        sandbox.stats.requests[route] += 1
+        sandbox.stats.requested(route)
         refused = self._check(scope)
         if refused is not None:
             await self._answer(refused, scope, receive, send)
@@ -72,7 +72,7 @@ class Gate:
             return refusal(403, "No access to the resource.")
         if not sandbox.bucket.take() or sandbox.faults.throttles():
             sandbox.stats.throttled += 1
-            wait = sandbox.faults.faults.retry_after
+            wait = sandbox.faults.retry_after()
             # RFC 9110: whole seconds; rounded up, so that a fraction does not become "at once".
             extra = {"Retry-After": str(math.ceil(wait))} if wait is not None else None
             return refusal(429, "Too Many Requests", extra)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from service.amc.sandbox.executions import Execution
@@ -18,8 +19,19 @@ class Stats:
         self.dropped = 0
         self.tokens_issued = 0
         self.downloads = 0
+        self.busiest_second = 0
+        self._lately: deque[float] = deque()
         self._active: Counter[str] = Counter()
         self._seen: dict[str, int] = {}
+
+    def requested(self, route: str) -> None:
+        """A request to the API has come."""
+        self.requests[route] += 1
+        now = time.monotonic()
+        self._lately.append(now)
+        while self._lately[0] <= now - 1:
+            self._lately.popleft()
+        self.busiest_second = max(self.busiest_second, len(self._lately))
 
     def began(self, execution: Execution) -> None:
         """An execution is PENDING from now on."""
@@ -67,6 +79,7 @@ class Stats:
                 "by_workflow": self._scoped("workflow "),
             },
             "requests": self.requests,
+            "busiest_second": self.busiest_second,
             "answers": self.answers,
             "throttled": self.throttled,
             "dropped": self.dropped,

@@ -399,6 +399,7 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("segment_leases", "segment_leases_step_check", {"step": "wait"}),
     ("segment_leases", "segment_leases_fence_check", {"fence": 0}),
     ("report_data_weeks", "report_data_weeks_skipped_check", {"status": "skipped"}),
+    ("report_data_weeks", "report_data_weeks_reused_check", {"status": "skipped", "skip_reason": "final"}),
     ("reports", "reports_pkey", {"report_id": NIL}),
     ("reports", "reports_next_step_check", {"next_step": "wait"}),
     ("reports", "reports_schedule_type_check", {"schedule_type": "always"}),

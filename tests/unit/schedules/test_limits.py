@@ -135,11 +135,3 @@ def test_a_schedule_that_leaves_no_run_is_refused_by_what_ends_it() -> None:
     assert limit_problems(twice, week, "UTC", START, runs_done=1) == []
     done = limit_problems(twice, week, "UTC", START, runs_done=2)
     assert [problem.pointer for problem in done] == ["/schedule_config/maxRuns"]
-
-
-def test_fetching_again_is_refused_until_it_is_built() -> None:
-    refreshing = schedule("UTC", "06:00", refreshDays=[3]).config
-    week = RelativeLookback(value=7, unit="days")
-    assert [problem.pointer for problem in limit_problems(refreshing, week, "UTC", START)] == [
-        "/schedule_config/refreshDays"
-    ]
