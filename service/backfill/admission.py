@@ -114,8 +114,8 @@ class Admission:
                 return total
 
     async def cancel(self) -> int:
-        """Ends what cancelled collections have waiting or stalled, and recalls the leases of what they have at work, to be
-        renewed at once: the next step finds the cancellation. Answers how many leases."""
+        """Ends what cancelled collections have waiting or stalled, and recalls the leases of what they have at work,
+        to be renewed at once: the next step finds the cancellation. Answers how many leases."""
         rows = await self._pool.fetch(
             "SELECT w.segment_id, w.collection_id, w.stream_version, w.attempts, c.team_id, c.user_id, c.workflow_id"
             "  FROM report_data_collections c JOIN report_data_weeks w USING (collection_id)"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
@@ -17,8 +18,9 @@ from events.configurations import SegmentOrder
 from events.envelope import Metadata, NewEvent, stream_of
 from events.reader import read_head, read_stream
 from events.types.collection import CollectionCancelled
-from events.types.segment import Retried
+from events.types.segment import Resumed, Retried
 from events.validation import Body, Problem
+from projections.backfills import Stall
 from service.amc.instances import load_instance
 from service.auth.caller import Caller
 from service.commands import Commands, Decision, Reason, WithReason
@@ -53,7 +55,7 @@ class ToFront(Body, frozen=True, kw_only=True):
 
 
 class RetrySegments(Body, frozen=True, kw_only=True):
-    """Runs failed segments again: those named, or all of them."""
+    """Runs failed segments again and lets stalled ones go on: those named, or all of them."""
 
     segment_ids: Annotated[tuple[UUID, ...], Meta(min_length=1)] | None = None
     reason: Reason | None = None
@@ -140,8 +142,8 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
             collection_id, state = await load(request, caller)
             await wait_position(pool, await read_head(pool))
             rows = await pool.fetch(
-                "SELECT segment_id, stream_version, attempts FROM report_data_weeks"
-                " WHERE collection_id = $1 AND status = 'failed' ORDER BY week_start",
+                "SELECT segment_id, stream_version, attempts, stalled FROM report_data_weeks"
+                " WHERE collection_id = $1 AND (status = 'failed' OR stalled IS NOT NULL) ORDER BY week_start",
                 collection_id,
             )
             failed = {row["segment_id"]: row for row in rows}
@@ -151,7 +153,7 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
                 Write(
                     stream_of("segment", row["segment_id"]),
                     row["stream_version"],
-                    (_event(collection_id, state, Retried(collection_id, row["attempts"]), caller),),
+                    (_event(collection_id, state, _again(collection_id, row), caller),),
                 )
                 for row in again
             ]
@@ -197,13 +199,21 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
             "POST",
             f"{one}/retry",
             retry,
-            "Run failed segments again",
+            "Run failed segments again, and let stalled ones go on",
             RetrySegments,
             CollectionRetriedAnswer,
             "too_many_backfills",
             "projection_behind",
         ),
     ]
+
+
+def _again(collection_id: UUID, row: asyncpg.Record) -> Retried | Resumed:
+    """The event that lets a failed segment run again, or a stalled one go on."""
+    if row["stalled"] is None:
+        return Retried(collection_id, row["attempts"])
+    stall = msgspec.json.decode(row["stalled"], type=Stall)
+    return Resumed(collection_id, stall.attempt, stall.step)
 
 
 def _event(collection_id: UUID, state: Collection, data: msgspec.Struct, caller: Caller) -> NewEvent:

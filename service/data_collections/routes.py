@@ -46,6 +46,17 @@ class Held(Answer, frozen=True, kw_only=True):
     error: str
 
 
+class Stall(Answer, frozen=True, kw_only=True):
+    """Since when a segment rests: its workers failed or died `tries` times in a row at `step` of that attempt.
+    `in_flight`: AMC may have an execution of it, and it keeps its slot."""
+
+    at: datetime
+    attempt: int
+    step: Literal["submit", "poll", "fetch"]
+    tries: int
+    in_flight: bool
+
+
 class CollectionAnswer(Answer, frozen=True, kw_only=True):
     """A collection as it stands. `window_start` and `window_end` are dates in `timezone`, both included. `paused` and
     `cancelled` say who did so, `held` what a person must look at first, and `held_by` that its account must be
@@ -96,7 +107,8 @@ class CollectionPage(Answer, frozen=True, kw_only=True):
 
 class SegmentAnswer(Answer, frozen=True, kw_only=True):
     """A segment of a collection: the days from `week_start` to `week_end`, both included. A skipped one is there
-    already: its result is that of `reused_segment_id`, equal in all that decides it, and final."""
+    already: its result is that of `reused_segment_id`, equal in all that decides it, and final. One that has `stalled`
+    is not tried again until a person retries it."""
 
     segment_id: UUID
     segment_number: int
@@ -111,6 +123,7 @@ class SegmentAnswer(Answer, frozen=True, kw_only=True):
     checksum: str | None
     error: str | None
     retry_at: datetime | None
+    stalled: Stall | None
     dispatched_at: datetime | None
     submitted_at: datetime | None
     started_at: datetime | None
