@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import click
-from rich.console import Console
-from rich.table import Table
 
 from service.api_commands import as_json, print_json, reason, send
 
@@ -25,14 +26,8 @@ def list_letters(limit: int, as_json: bool) -> None:
     if as_json:
         print_json(page)
         return
-    table = Table("letter", "died", "why", "team", "collection", "segment", "step", "its segment")
     for item in page["items"]:
-        table.add_row(
-            item["letter_id"], item["died_at"] or "", item["reason"].replace("_", " "), item["team_id"] or "",
-            item["collection_id"] or "", item["segment_id"] or item["body"], item["step"] or "",
-            {True: "waits for it", False: "needs it no more", None: ""}[item["stalled"]],
-        )  # fmt: skip
-    Console().print(table)
+        click.echo("\n  ".join(_lines(item)))
 
 
 @dead_letters.command()
@@ -60,3 +55,15 @@ def _settle(letter_ids: tuple[str, ...], command: str, done: str, reason: str | 
             print_json(answer)
         else:
             click.echo(f"{letter_id}: {done}{', its segment goes on' if answer['resumed'] else ''}")
+
+
+def _lines(item: Any) -> Iterator[str]:
+    """A letter for reading: its id first, to be copied."""
+    yield f"{item['letter_id']}  {item['reason'].replace('_', ' ')}, {item['died_at'] or 'nobody knows when'}"
+    if item["segment_id"] is None:
+        yield repr(item["body"])
+        return
+    yield f"step {item['step']} of segment {item['segment_id']}"
+    yield f"collection {item['collection_id']}, team {item['team_id']}"
+    if item["stalled"] is not None:
+        yield "its segment waits for it" if item["stalled"] else "its segment needs it no more"

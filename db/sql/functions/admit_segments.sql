@@ -38,7 +38,9 @@ BEGIN
   -- front passes only what is of the same user.
   FOR _candidate IN
     WITH collection_use AS (
-      SELECT l.collection_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot GROUP BY l.collection_id
+      -- One that has stalled shows nothing of the SQL any more.
+      SELECT l.collection_id, count(*) AS used, count(*) FILTER (WHERE l.lease_until < 'infinity') AS moving
+        FROM segment_leases l WHERE l.holds_slot GROUP BY l.collection_id
     ), user_use AS (
       SELECT l.team_id, l.user_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot
        GROUP BY l.team_id, l.user_id
@@ -66,7 +68,8 @@ BEGIN
              AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)
            ORDER BY turn
            -- Until AMC has taken the SQL, one at a time: a mistake in it costs one execution.
-           LIMIT least(_wanted, greatest(0, CASE WHEN c.sql_taken THEN c.parallel_limit ELSE 1 END - coalesce(u.used, 0)))
+           LIMIT least(_wanted, greatest(0, least(c.parallel_limit - coalesce(u.used, 0),
+                                                  CASE WHEN NOT c.sql_taken THEN 1 - coalesce(u.moving, 0) END)))
         ) s
        WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL
          AND coalesce(c.segments_failed < c.stop_at_failures, true)

@@ -34,14 +34,14 @@ Prepare = Callable[[AbstractConnection], Awaitable[None]]
 class KeptConnection:
     """A connection to one broker that comes back by itself.
 
+    `url` may name several nodes of it, with commas between them: each attempt goes to the next one, the first to any.
     `prepare` gets each new connection before anybody else and makes it useful (queues, consumers); if it
     fails, the connection is dropped and tried again. `timeout` in seconds for one attempt.
     """
 
     def __init__(self, url: str, name: str, prepare: Prepare, *, timeout: float) -> None:
-        self._url = URL(url)
-        if "heartbeat" not in self._url.query:
-            self._url = self._url.update_query(heartbeat=HEARTBEAT)
+        self._urls = [_with_heartbeat(URL(each.strip())) for each in url.split(",")]
+        random.shuffle(self._urls)  # so that processes spread over the nodes
         self._name = name
         self._prepare = prepare
         self._timeout = timeout
@@ -97,7 +97,8 @@ class KeptConnection:
     def now(self) -> AbstractConnection:
         """The connection as it is. Raises BrokerUnavailable while there is none."""
         if self._current is None or not self._usable.is_set():
-            raise BrokerUnavailable(f"no connection to {self._url.host}:{self._url.port}")
+            nodes = ", ".join(f"{url.host}:{url.port}" for url in self._urls)
+            raise BrokerUnavailable(f"no connection to {nodes}")
         return self._current
 
     def replace(self, useless: AbstractConnection, reason: str) -> None:
@@ -136,8 +137,10 @@ class KeptConnection:
 
     async def _hold_one(self) -> None:
         """Connect, prepare, and stay until the connection is lost or replaced."""
+        url = self._urls.pop(0)
+        self._urls.append(url)
         connection = await aio_pika.connect(
-            self._url, timeout=self._timeout, client_properties={"connection_name": self._name}
+            url, timeout=self._timeout, client_properties={"connection_name": self._name}
         )
         lost = self._lost = asyncio.Event()
 
@@ -165,6 +168,10 @@ class KeptConnection:
     def _settle(self) -> None:
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
+
+
+def _with_heartbeat(url: URL) -> URL:
+    return url if "heartbeat" in url.query else url.update_query(heartbeat=HEARTBEAT)
 
 
 def _refusal(error: Exception) -> BrokerRefused | None:
