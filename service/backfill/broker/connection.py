@@ -73,7 +73,7 @@ class KeptConnection:
         return True
 
     async def start(self) -> None:
-        """Make the first attempt, and go on trying in the background whatever came of it.
+        """Try each node once, and go on trying in the background whatever came of it.
 
         Raises BrokerRefused where trying again is no use; nothing runs then.
         """
@@ -119,17 +119,21 @@ class KeptConnection:
             self._settle()
 
     async def _keep(self) -> None:
-        pause = FIRST_PAUSE
+        pause, untried = FIRST_PAUSE, len(self._urls)
         while self._keeper is not None:
             try:
                 await self._hold_one()
-                pause = FIRST_PAUSE
+                pause, untried = FIRST_PAUSE, len(self._urls)
             except Exception as error:
                 refusal = _refusal(error)
                 if refusal is not None and self._settled is not None and not self._settled.done():
                     self._settled.set_exception(refusal)
                     return
                 log.warning("broker.unreachable", connection=self._name, error=str(error) or repr(error))
+                untried -= 1
+                if untried > 0:
+                    continue
+                untried = len(self._urls)
             self._settle()
             # Jitter, so that many workers do not all come back at the same moment.
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
