@@ -63,11 +63,20 @@ class Deployment:
             **(environment or {}),
         }
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of its processes, for a command that speaks to them."""
+        return {**self._environment, "REPORT_BUILDER_API_URL": self.url}
+
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """`report-builder` with these arguments, its output in a file of the folder."""
+        return self.start_python("-m", "service", *arguments, environment=environment)
+
+    def start_python(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """The same for a program of a test's own."""
         with (self.folder / "output.log").open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "service", *arguments],
+                [sys.executable, *arguments],
                 env={**self._environment, **(environment or {})},
                 cwd=self.folder,
                 stdout=output,

@@ -76,8 +76,7 @@ class Admission:
                 recalled = await self.cancel()
                 await self.hold()
                 await self.finish()
-                # While the broker takes nothing, no more slots are given and no lease is renewed.
-                await self._send(self._unsent)
+                await self.send_unsent()
                 if recalled or loop.time() >= renew_at:
                     await self.renew()
                     renew_at = loop.time() + interval
@@ -112,6 +111,11 @@ class Admission:
             total += len(rows)
             if len(rows) < BATCH:
                 return total
+
+    async def send_unsent(self) -> None:
+        """Sends what the broker did not take before. Raises PublishFailed while it takes nothing: no more slots are
+        given then, and no lease is renewed."""
+        await self._send(self._unsent)
 
     async def cancel(self) -> int:
         """Ends what cancelled collections have waiting or stalled, and recalls the leases of what they have at work,

@@ -104,15 +104,15 @@ class Worker:
 
     async def _give_up(self, message: StepMessage, segment: Segment, tries: int) -> None:
         """Raises GaveUp once it is recorded that the segment has stalled."""
+        if segment.stalled:
+            raise GaveUp("its segment has stalled")
         assert segment.step is not None
         assert segment.collection_id is not None
         error = f"its workers failed or died {tries} times in a row at the step {segment.step}"
-        if not segment.stalled:
-            stalled = Stalled(segment.collection_id, segment.attempt, segment.step, tries, segment.in_flight, error)
-            stream = stream_of("segment", message.segment_id)
-            request = AppendRequest((Write(stream, segment.version, (event_of(segment, stalled),)),))
-            try:
-                await self._tools.writer.append(request)
-            except Conflict:
-                return  # another holds a newer fence: this order is out of date
+        stalled = Stalled(segment.collection_id, segment.attempt, segment.step, tries, segment.in_flight, error)
+        write = Write(stream_of("segment", message.segment_id), segment.version, (event_of(segment, stalled),))
+        try:
+            await self._tools.writer.append(AppendRequest((write,)))
+        except Conflict:
+            return  # another holds a newer fence: this order is out of date
         raise GaveUp(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +31,30 @@ class Fleet:
         self._table = folder / "numbers.csv"
         self._first, self._last = write_numbers(self._table, DAYS)
 
-    def start(self) -> dict[str, list[subprocess.Popen[bytes]]]:
-        """The sandbox, its executions long enough to be met in the middle, and each role in processes of its own."""
+    def start(self, worker: Sequence[str] | None = None) -> dict[str, list[subprocess.Popen[bytes]]]:
+        """The sandbox, its executions long enough to be met in the middle, and each role in processes of its own;
+        `worker` is a Python program in place of the workers'."""
         self.deployment.start_sandbox(self._table, "--running-seconds", "0.5")
         processes: dict[str, list[subprocess.Popen[bytes]]] = {}
         for role in ROLES:
-            processes.setdefault(role, []).append(self.deployment.start("run", "--roles", role))
+            if role == "worker" and worker is not None:
+                process = self.deployment.start_python(*worker)
+            else:
+                process = self.deployment.start("run", "--roles", role)
+            processes.setdefault(role, []).append(process)
         return processes
 
-    async def backfill(self, http: aiohttp.ClientSession, name: str) -> Backfill:
-        """One segment for each day, at work."""
+    async def backfill(self, http: aiohttp.ClientSession, name: str, *, paused: bool = False) -> Backfill:
+        """One segment for each day, at work; or `paused`, when at most one of them is."""
         api = Api(http, self.deployment)
         await api.ready(60)
         collection_id = await api.submit_backfill(
             self._first, self._last, parallel_limit=AT_ONCE, sql=f"{SQL} -- {name}"
         )
-        return Backfill(api, collection_id)
+        backfill = Backfill(api, collection_id)
+        if paused:
+            await api.post(f"/api/data-collections/{collection_id}/pause", {})
+        return backfill
 
 
 class Backfill:
@@ -59,6 +67,9 @@ class Backfill:
     async def completed(self, share: float) -> None:
         """Waits until this share of the segments is completed."""
         await self.api.completed(self.collection_id, int(DAYS * share), seconds=PATIENCE)
+
+    async def resume(self) -> None:
+        await self.api.post(f"/api/data-collections/{self.collection_id}/resume", {})
 
     async def count(self) -> int:
         collection: Any = await self.api.get(f"/api/data-collections/{self.collection_id}")
