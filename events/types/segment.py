@@ -125,7 +125,7 @@ class Stalled(msgspec.Struct, frozen=True):
 
 
 class Resumed(msgspec.Struct, frozen=True):
-    """A person lets a stalled segment go on from where it stands."""
+    """A person lets a stalled segment go on from where it stands, with this step."""
 
     collection_id: UUID
     attempt: int
