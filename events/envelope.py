@@ -12,7 +12,9 @@ from uuid import UUID
 import msgspec
 
 Step = Literal["parameters", "schedule", "review", "submit"]
-Category = Literal["report", "collection", "segment", "schedule", "team", "instance", "workflow", "account", "log"]
+Category = Literal[
+    "report", "collection", "segment", "schedule", "team", "instance", "workflow", "account", "letter", "log"
+]
 
 
 def new_id(now: float | None = None) -> UUID:

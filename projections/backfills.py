@@ -14,6 +14,7 @@ from events.envelope import RecordedEvent
 from events.types import collection as collections
 from events.types import segment as segments
 from events.types.collection import BackfillStatus, CollectionCreated, HoldCause, PlannedSegment
+from events.types.segment import WorkStep
 from projections.rows import Rows, Table
 
 
@@ -77,6 +78,7 @@ class SegmentRow(msgspec.Struct, kw_only=True):
     retry_at: datetime | None = None
     reused_segment_id: UUID | None = None
     stream_version: int
+    stalled: str | None = None
     dispatched_at: datetime | None = None
     submitted_at: datetime | None = None
     started_at: datetime | None = None
@@ -217,6 +219,16 @@ class Held(msgspec.Struct, frozen=True):
     error: str
 
 
+class Stall(msgspec.Struct, frozen=True):
+    """Why a segment does not go on by itself, as the column `stalled` keeps it."""
+
+    at: datetime
+    attempt: int
+    step: WorkStep
+    tries: int
+    in_flight: bool
+
+
 def want_moved_collection(event: RecordedEvent, rows: Rows) -> None:
     want_collection(event, rows)
     if (segment_id := getattr(event.data, "segment_id", None)) is not None:
@@ -275,6 +287,7 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
     collection = rows.change(COLLECTIONS, segment.collection_id)
     before = COUNTERS.get(segment.status)
     now = event.recorded_at
+    segment.stalled = None
     match data:
         case segments.Dispatched():
             # Sent again, it stands where it stood; only a new attempt begins from the start.
@@ -311,9 +324,14 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             segment.error = data.error
             segment.retry_at = data.retry_at
         case segments.Released():
-            segment.status = "pending"
-            segment.attempts = data.attempt - 1
-            segment.dispatched_at = None
+            _give_back(segment, data.attempt)
+        case segments.Stalled():
+            segment.stalled = encode(Stall(now, data.attempt, data.step, data.tries, data.in_flight))
+            segment.error = data.error
+            if data.step == "submit" and not data.in_flight:
+                _give_back(segment, data.attempt)
+        case segments.Resumed():
+            segment.error = None
         case segments.Failed():
             segment.status = "failed"
             segment.error = data.error
@@ -338,6 +356,13 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
         if after:
             setattr(collection, after, getattr(collection, after) + 1)
         collection.backfill_status = backfill_status(collection)
+
+
+def _give_back(segment: SegmentRow, attempt: int) -> None:
+    """As it was before this attempt."""
+    segment.status = "pending"
+    segment.attempts = attempt - 1
+    segment.dispatched_at = None
 
 
 TABLES = (COLLECTIONS, SEGMENTS)

@@ -39,6 +39,8 @@ from service.data_collections.routes import collection_routes
 from service.data_collections.timeline import timeline_route
 from service.endpoints import Answer, Endpoint
 from service.http import json_response
+from service.letters.desk import LetterDesk
+from service.letters.routes import letter_routes
 from service.problems import EXCEPTION_HANDLERS
 from service.rates.limiter import RateHeaders, Rates
 from service.results.routes import result_routes
@@ -89,6 +91,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     door: Door
     rates: Rates
     errors: ErrorCounts
+    letters: LetterDesk
     stopping: asyncio.Event
     health: Callable[[], dict[str, str]]
 
@@ -145,6 +148,7 @@ def create_app(parts: Parts) -> Starlette:
         *schedule_routes(pool, commands, teams, parts.store, clock),
         *stream_routes(pool, parts.feed, parts.stopping, parts.door.lapsed),
         *audit_routes(pool),
+        *letter_routes(commands, parts.letters),
     ]
     app = Starlette(
         routes=[*endpoints, *contract_routes(endpoints, anonymous=parts.door.for_local_person)],

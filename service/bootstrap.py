@@ -37,6 +37,7 @@ from service.backfill.turn import Tools
 from service.backfill.worker import Worker
 from service.clock import Clock, SettableClock
 from service.commands import Commands
+from service.letters.desk import LetterDesk, open_broker
 from service.rates.limiter import Rates
 from service.results.store import ResultStore
 from service.schedules.scheduler import Scheduler
@@ -184,6 +185,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
                     door=door,
                     rates=rates,
                     errors=errors,
+                    letters=LetterDesk(pool, open_broker(broker, settings)),
                     stopping=stopping,
                     health=health,
                 )

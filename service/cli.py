@@ -32,6 +32,7 @@ from service.bootstrap import ROLES, Role, database_url, running
 from service.clock_cli import clock
 from service.data_collections.cli import collections
 from service.demo import DemoFailed, DemoOptions, run_demo
+from service.letters.cli import dead_letters
 from service.logs import configure_logs
 from service.schedules.cli import schedules
 from service.settings import Settings, SettingsError, read_settings
@@ -281,6 +282,7 @@ def rebuild() -> None:
 
 cli.add_command(clock)
 cli.add_command(collections)
+cli.add_command(dead_letters)
 cli.add_command(schedules)
 
 

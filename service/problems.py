@@ -63,6 +63,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "result_missing": (500, "A stored result is not where it was put"),
     "amazon_refused": (502, "Amazon refused the call"),
     "amazon_unavailable": (503, "Amazon does not answer"),
+    "broker_unavailable": (503, "The broker does not answer"),
     "issuer_unavailable": (503, "The issuer of credentials does not answer"),
     "overloaded": (503, "Too many requests wait to be recorded"),
     "database_unavailable": (503, "The database does not answer"),

@@ -47,7 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Broker
     amqp_url: str | None = None
-    """RabbitMQ 3.10 or newer. Absent: the memory broker, for one process."""
+    """RabbitMQ 3.10 or newer; the nodes of a cluster with commas between them. Absent: the memory broker, for one
+    process."""
     amqp_prefix: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=100)] = "report_builder"
     """Begins every queue's name, so that two deployments can share a broker."""
     worker_concurrency: Count = 16

@@ -83,6 +83,16 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
 @pytest.fixture
 def server_folder() -> Iterator[Path]:
     """A folder for processes that run an embedded PostgreSQL in it."""
+    yield from _open_folder()
+
+
+@pytest.fixture(scope="module")
+def module_folder() -> Iterator[Path]:
+    """The same, once for a module."""
+    yield from _open_folder()
+
+
+def _open_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="report-builder-", dir="/var/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -64,6 +66,36 @@ class Server:
             yield self.database(name)
         finally:
             await self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class OwnServer:
+    """A server for one deployment of several processes, migrated, that a test may kill. `folder` must be one that
+    other users can pass through."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._postgres = EmbeddedPostgres(folder)
+
+    async def start(self) -> None:
+        """Starts it, or again after `kill`: with what was committed."""
+        await self._postgres.start()
+        await migrate_up(self._postgres.admin_url, service_url=self.service_url)
+
+    def kill(self) -> None:
+        """SIGKILL to the server and everything that it has started."""
+        server = int((self._folder / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        for pid in (server, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    async def stop(self) -> None:
+        await self._postgres.stop()
+
+    @property
+    def service_url(self) -> str:
+        """The service's own role; the same for as long as the folder is."""
+        return self._postgres.service_url
 
 
 def start_server(folder: Path) -> tuple[Server, EmbeddedPostgres]:

@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import msgspec
+
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
 # Debian's /usr/sbin/rabbitmqctl changes to the user `rabbitmq`, who cannot read our folder; the scripts
@@ -38,26 +40,49 @@ class RabbitMissing(Exception):
     """No RabbitMQ server on this machine; the message names the remedy."""
 
 
+class ClusterPlan(msgspec.Struct, frozen=True):
+    """What the nodes of a cluster share: the secret that they know each other by, the port mapper, their names."""
+
+    cookie: str
+    mapper_port: int
+    names: tuple[str, ...]
+
+    @property
+    def settings(self) -> str:
+        """The lines of `rabbitmq.conf` by which a node finds the others when it first starts."""
+        lines = ["cluster_formation.peer_discovery_backend = classic_config"]
+        lines += [
+            f"cluster_formation.classic_config.nodes.{number} = {name}" for number, name in enumerate(self.names, 1)
+        ]
+        return "\n".join(lines) + "\n"
+
+
 class RabbitNode:
     """One RabbitMQ node, stopped until `start`; also a context manager that starts and removes it.
 
     `stop` and `start` keep the data, `wipe` removes it. Calls block: wrap them in a thread where an event
     loop must go on. Raises RabbitMissing without `rabbitmq-server`, RuntimeError with the log's end where
-    the node does not come up.
+    the node does not come up. With a `plan` it is the node of that number in a cluster.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plan: ClusterPlan | None = None, number: int = 0) -> None:
         self._scripts = _scripts()
         self._folder = Path(tempfile.mkdtemp(prefix="report-builder-rabbitmq-"))
         self.port, self._distribution_port, self._mapper_port = _free_ports(3)
         self.name = f"test-{secrets.token_hex(4)}@localhost"
+        if plan is not None:
+            self.name, self._mapper_port = plan.names[number], plan.mapper_port
+            cookie = self._folder / ".erlang.cookie"
+            cookie.write_text(plan.cookie)
+            cookie.chmod(0o400)
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         self._mapper: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         # A message that expires while its next queue still has no leader, right after a start, is tried again
         # only after this time; the default, 3 minutes, is longer than any test waits.
         advanced = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 2000}]}]."
-        files = {"plugins": "[].", "environment.conf": "", "rabbitmq.conf": "", "advanced.config": advanced}
+        settings = plan.settings if plan else ""
+        files = {"plugins": "[].", "environment.conf": "", "rabbitmq.conf": settings, "advanced.config": advanced}
         for name, text in files.items():
             (self._folder / name).write_text(text)
 
@@ -188,6 +213,46 @@ class RabbitNode:
             "RABBITMQ_ALLOW_INPUT": "1",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +SDcpu 1:1 +SDio 4",
         }
+
+
+class RabbitCluster:
+    """Three nodes that hold each queue together; a context manager that starts and removes them."""
+
+    def __init__(self) -> None:
+        names = tuple(f"test-{secrets.token_hex(4)}@localhost" for _ in range(3))
+        (mapper_port,) = _free_ports(1)
+        plan = ClusterPlan(secrets.token_hex(16), mapper_port, names)
+        self.nodes = {name: RabbitNode(plan, number) for number, name in enumerate(names)}
+
+    def __enter__(self) -> Self:
+        try:
+            with ThreadPoolExecutor(max_workers=len(self.nodes)) as threads:
+                list(threads.map(RabbitNode.start, self.nodes.values()))
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The first one's port mapper serves them all.
+        for node in reversed(self.nodes.values()):
+            node.remove()
+
+    @property
+    def url(self) -> str:
+        """All nodes, as one setting names them."""
+        return ",".join(node.url for node in self.nodes.values())
+
+    def ctl(self, *arguments: str) -> str:
+        """`rabbitmqctl` on a node that runs."""
+        return next(node for node in self.nodes.values() if node.running).ctl(*arguments)
+
+    def leaders(self) -> dict[str, str]:
+        """The node that leads each queue, by the queue's name."""
+        listed = self.ctl("list_queues", "--no-table-headers", "name", "leader")
+        return dict(line.split("\t") for line in listed.splitlines() if line.count("\t") == 1)
 
 
 def given_url(environment: Mapping[str, str] = os.environ) -> str | None:

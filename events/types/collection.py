@@ -148,7 +148,8 @@ class MovedToFront(msgspec.Struct, frozen=True):
 
 
 class CollectionRetried(msgspec.Struct, frozen=True):
-    """These failed segments are to run again: each has a `segment.retried` in the same append."""
+    """These segments are to run again: each has a `segment.retried`, or if it had stalled a `segment.resumed`, in the
+    same append."""
 
     segment_ids: tuple[UUID, ...]
     reason: str | None

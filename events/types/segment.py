@@ -111,6 +111,27 @@ class Failed(msgspec.Struct, frozen=True):
     error: str
 
 
+class Stalled(msgspec.Struct, frozen=True):
+    """Its workers failed or died `tries` times in a row at `step`, and nobody tries again until a person says so.
+    `in_flight`: AMC may have an execution of it, so that it keeps its slot; without one, at the step `submit`, it is
+    pending again, and the attempt does not count."""
+
+    collection_id: UUID
+    attempt: int
+    step: WorkStep
+    tries: int
+    in_flight: bool
+    error: str
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """A person lets a stalled segment go on from where it stands, with this step."""
+
+    collection_id: UUID
+    attempt: int
+    step: WorkStep
+
+
 class Cancelled(msgspec.Struct, frozen=True):
     """The segment has come to its end because its collection was cancelled. AMC has no execution of it that still
     runs. `attempt` is 0 where it never had a slot."""
@@ -149,6 +170,8 @@ EVENTS = {
     ("segment.completed", 1): Completed,
     ("segment.retry_scheduled", 1): RetryScheduled,
     ("segment.released", 1): Released,
+    ("segment.stalled", 1): Stalled,
+    ("segment.resumed", 1): Resumed,
     ("segment.failed", 1): Failed,
     ("segment.cancelled", 1): Cancelled,
     ("segment.retried", 1): Retried,

@@ -56,6 +56,7 @@ class Admission:
         self._writer = writer
         self._broker = broker
         self._settings = settings
+        self._unsent: tuple[StepMessage, ...] = ()
 
     async def run(self) -> None:
         """Admits whenever the log moves, and at least every `admission_interval` seconds, until cancelled."""
@@ -73,13 +74,14 @@ class Admission:
                     await self._pool.execute("UPDATE segment_leases SET lease_until = clock_timestamp()")
                     lost = False
                 recalled = await self.cancel()
+                await self.hold()
+                await self.finish()
+                await self.send_unsent()
                 if recalled or loop.time() >= renew_at:
                     await self.renew()
                     renew_at = loop.time() + interval
                 while await self.admit() == BATCH:
                     pass
-                await self.hold()
-                await self.finish()
                 if loop.time() >= housekeep_at:
                     await self._pool.execute("SELECT forget_idempotency_keys(), forget_credentials()")
                     housekeep_at = loop.time() + HOUSEKEEPING_INTERVAL
@@ -110,14 +112,21 @@ class Admission:
             if len(rows) < BATCH:
                 return total
 
+    async def send_unsent(self) -> None:
+        """Sends what the broker did not take before. Raises PublishFailed while it takes nothing: no more slots are
+        given then, and no lease is renewed."""
+        await self._send(self._unsent)
+
     async def cancel(self) -> int:
-        """Ends what cancelled collections have waiting, and recalls the leases of what they have at work, to be
-        renewed at once: the next step finds the cancellation. Answers how many leases."""
+        """Ends what cancelled collections have waiting or stalled, and recalls the leases of what they have at work,
+        to be renewed at once: the next step finds the cancellation. Answers how many leases."""
         rows = await self._pool.fetch(
             "SELECT w.segment_id, w.collection_id, w.stream_version, w.attempts, c.team_id, c.user_id, c.workflow_id"
             "  FROM report_data_collections c JOIN report_data_weeks w USING (collection_id)"
-            " WHERE c.cancelled IS NOT NULL AND c.finished_at IS NULL AND w.status IN ('pending', 'waiting')"
-            "   AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)"
+            " WHERE c.cancelled IS NOT NULL AND c.finished_at IS NULL"
+            "   AND CASE WHEN w.stalled IS NOT NULL THEN NOT (w.stalled ->> 'in_flight')::boolean"
+            "            ELSE w.status IN ('pending', 'waiting')"
+            "             AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id) END"
             " LIMIT $1",
             CANCEL_BATCH,
         )
@@ -176,7 +185,19 @@ class Admission:
         if not rows:
             return
         self._feed.appended(max(row["last_position"] for row in rows))
-        await self._broker.publish([_first_message(row) for row in rows])
+        await self._send([_first_message(row) for row in rows])
+
+    async def _send(self, messages: Sequence[StepMessage]) -> None:
+        """Publishes orders. What the broker does not take is kept, to be sent again before any other; should this
+        process end before that, their leases end too. Raises PublishFailed."""
+        if not messages:
+            return
+        try:
+            await self._broker.publish(messages)
+        except PublishFailed as failed:
+            self._unsent = failed.unconfirmed
+            raise
+        self._unsent = ()
 
 
 def _event_of(row: Any, data: msgspec.Struct) -> NewEvent:

@@ -36,10 +36,16 @@ class Segment(msgspec.Struct, frozen=True):
     started: bool = False
     columns: tuple[ResultColumn, ...] = ()
     executed_at: datetime | None = None
+    stalled: bool = False
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether AMC may have an execution of it that has not ended."""
+        return self.step == "poll" or (self.step == "submit" and bool(self.intents))
 
     def evolve(self, event: RecordedEvent) -> Segment:
         """The segment after one more event."""
-        changes: dict[str, Any] = {"version": event.stream_version}
+        changes: dict[str, Any] = {"version": event.stream_version, "stalled": False}
         match data := event.data:
             case segment.Dispatched():
                 changes |= {"fence": event.stream_version, "collection_id": data.collection_id}
@@ -60,6 +66,8 @@ class Segment(msgspec.Struct, frozen=True):
                 changes |= {"started": True}
             case segment.Executed():
                 changes |= {"step": "fetch", "columns": data.columns, "executed_at": event.recorded_at}
+            case segment.Stalled():
+                changes |= {"stalled": True}
             case segment.Retried():
                 changes |= {"counted_from": data.attempt}
             case (

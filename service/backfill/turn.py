@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, IdempotencyKey, Write
@@ -23,7 +24,7 @@ from service.amc.connections import Connection, Connections
 from service.amc.errors import AmcError
 from service.amc.pace import Place
 from service.backfill.broker.messages import StepMessage
-from service.backfill.broker.port import DELAYS, Broker
+from service.backfill.broker.port import DELAYS, Broker, PublishFailed
 from service.backfill.orders import Order
 from service.backfill.retries import RetryPolicy, retry_delay
 from service.backfill.segment import Segment
@@ -31,9 +32,12 @@ from service.data_collections.state import Collection
 from service.results.store import ResultStore
 from service.settings import Settings
 
+log = structlog.get_logger()
+
 # Beats in the time that a lease lasts: one may be lost, and half of the lease is still there.
 BEATS = 4
 MAX_ERROR = 2000
+PUBLISH_PAUSE = 1.0
 
 
 class LeaseLost(Exception):
@@ -181,8 +185,8 @@ class Turn:
         segment's from now on. Raises Conflict, and KeyReused where another segment, or an earlier attempt, has
         claimed it.
         """
-        writes = [Write(stream_of("segment", self.segment_id), self.segment.version, (self._event(data),))]
-        writes += [Write(stream, "any", (self._event(event),)) for stream, event in (also or {}).items()]
+        writes = [Write(stream_of("segment", self.segment_id), self.segment.version, (event_of(self.segment, data),))]
+        writes += [Write(stream, "any", (event_of(self.segment, event),)) for stream, event in (also or {}).items()]
         key = None
         if claim is not None:
             instance = self.order.instance.instance_id
@@ -195,22 +199,22 @@ class Turn:
         if isinstance(data, SubmissionStarted):
             self._intended_at = asked
 
-    def _event(self, data: msgspec.Struct) -> NewEvent:
-        return NewEvent(
-            data=data,
-            team_id=self.segment.team_id,
-            user_id=self.segment.user_id,
-            workflow_id=self.segment.workflow_id,
-            metadata=Metadata(correlation_id=str(self.collection_id)),
-        )
-
     async def go_on(self, step: WorkStep, delay: float = 0.0) -> None:
-        """Sends the next order, to be handed out after `delay` seconds, with a lease that outlasts the wait."""
+        """Sends the next order, to be handed out after `delay` seconds, with a lease that outlasts the wait.
+
+        While the broker takes nothing, the delivery is kept until it does: giving it back would only wear it out.
+        """
         delay = min(delay, DELAYS[-1])  # the broker keeps nothing longer, and the lease must not either
-        if delay > 0:
-            await self._extend_lease(delay)
         following = msgspec.structs.replace(self.message, step=step, sequence=self.message.sequence + 1)
-        await self.tools.broker.publish([following], delay=delay)
+        while True:
+            if delay > 0:
+                await self._extend_lease(delay)
+            try:
+                await self.tools.broker.publish([following], delay=delay)
+                return
+            except PublishFailed as error:
+                log.warning("worker_waits_for_broker", reason=error.reason)
+            await asyncio.sleep(PUBLISH_PAUSE)
 
     async def fail(
         self,
@@ -282,3 +286,14 @@ class Turn:
             delay + self.settings.lease_margin,
         )
         return changed == "UPDATE 1"
+
+
+def event_of(segment: Segment, data: msgspec.Struct) -> NewEvent:
+    """An event of the segment or its collection, on behalf of who set it to work."""
+    return NewEvent(
+        data=data,
+        team_id=segment.team_id,
+        user_id=segment.user_id,
+        workflow_id=segment.workflow_id,
+        metadata=Metadata(correlation_id=str(segment.collection_id)),
+    )

@@ -60,7 +60,8 @@ def show(collection_id: str, as_json: bool) -> None:
     table = Table("segment", "days", "status", "attempts", "rows", "error")
     for segment in progress["segments"]:
         table.add_row(
-            segment["segment_id"], f"{segment['week_start']} to {segment['week_end']}", segment["status"],
+            segment["segment_id"], f"{segment['week_start']} to {segment['week_end']}",
+            segment["status"] + (", stalled" if segment["stalled"] else ""),
             str(segment["attempts"]), "" if segment["row_count"] is None else str(segment["row_count"]),
             segment["error"] or "",
         )  # fmt: skip
@@ -106,11 +107,11 @@ def front(collection_id: str, segment_id: str | None, reason: str | None, as_jso
 
 @collections.command()
 @collection_id
-@click.option("--segment", "segment_ids", multiple=True, help="Only this failed segment; may be repeated.")
+@click.option("--segment", "segment_ids", multiple=True, help="Only this failed or stalled segment; may be repeated.")
 @reason
 @as_json
 def retry(collection_id: str, segment_ids: tuple[str, ...], reason: str | None, as_json: bool) -> None:
-    """Run failed segments again, all of them where none are named."""
+    """Run failed segments again and let stalled ones go on, all of them where none are named."""
     _command(collection_id, "/retry", {"segment_ids": segment_ids or None, "reason": reason}, as_json)
 
 

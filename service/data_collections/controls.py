@@ -18,8 +18,9 @@ from events.configurations import SegmentOrder
 from events.envelope import Metadata, NewEvent, stream_of
 from events.reader import read_head, read_stream
 from events.types.collection import CollectionCancelled
-from events.types.segment import Retried, Split
+from events.types.segment import Resumed, Retried, Split
 from events.validation import Body, Problem
+from projections.backfills import Stall
 from service.amc.instances import load_instance
 from service.auth.caller import Caller
 from service.commands import Commands, Decision, Reason, WithReason
@@ -58,7 +59,7 @@ class ToFront(Body, frozen=True, kw_only=True):
 
 
 class RetrySegments(Body, frozen=True, kw_only=True):
-    """Runs failed segments again: those named, or all of them."""
+    """Runs failed segments again and lets stalled ones go on: those named, or all of them."""
 
     segment_ids: Annotated[tuple[UUID, ...], Meta(min_length=1)] | None = None
     reason: Reason | None = None
@@ -151,13 +152,14 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
 
         return await commands.run(request, ChangeCollection, decide)
 
-    async def failed_segments(collection_id: UUID) -> dict[UUID, asyncpg.Record]:
-        """The collection's failed segments by id, as of the log's end."""
+    async def failed_segments(collection_id: UUID, *, stalled: bool = False) -> dict[UUID, asyncpg.Record]:
+        """The collection's failed segments by id, or also those that have stalled, as of the log's end."""
         await wait_position(pool, await read_head(pool))
         rows = await pool.fetch(
-            "SELECT segment_id, stream_version, attempts FROM report_data_weeks"
-            " WHERE collection_id = $1 AND status = 'failed' ORDER BY week_start",
+            "SELECT segment_id, stream_version, attempts, stalled FROM report_data_weeks"
+            " WHERE collection_id = $1 AND (status = 'failed' OR (stalled IS NOT NULL AND $2)) ORDER BY week_start",
             collection_id,
+            stalled,
         )
         return {row["segment_id"]: row for row in rows}
 
@@ -188,9 +190,9 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
     async def retry(request: Request) -> Response:
         async def decide(body: RetrySegments, caller: Caller) -> Decision:
             collection_id, state = await load(request, caller)
-            failed = await failed_segments(collection_id)
+            failed = await failed_segments(collection_id, stalled=True)
             data = collections.retry(state, failed, body.segment_ids, body.reason)
-            moved = [(failed[id], Retried(collection_id, failed[id]["attempts"])) for id in data.segment_ids]
+            moved = [(failed[id], _again(collection_id, failed[id])) for id in data.segment_ids]
             return await run_again(collection_id, state, caller, data, moved, data.segment_ids)
 
         return await commands.run(request, RetrySegments, decide)
@@ -236,9 +238,24 @@ def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoin
         control("POST", f"{one}/resume", resume, "Let a paused collection go on"),
         control("POST", f"{one}/cancel", cancel, "End a collection, and what AMC runs for it"),
         control("POST", f"{one}/front", front, "Let a collection, or a segment of it, run next", ToFront),
-        control("POST", f"{one}/retry", retry, "Run failed segments again", RetrySegments, *again),
+        control(
+            "POST",
+            f"{one}/retry",
+            retry,
+            "Run failed segments again, and let stalled ones go on",
+            RetrySegments,
+            *again,
+        ),
         control("POST", f"{one}/split", split, "Run a failed segment again in pieces", SplitSegment, *again),
     ]
+
+
+def _again(collection_id: UUID, row: asyncpg.Record) -> Retried | Resumed:
+    """The event that lets a failed segment run again, or a stalled one go on."""
+    if row["stalled"] is None:
+        return Retried(collection_id, row["attempts"])
+    stall = msgspec.json.decode(row["stalled"], type=Stall)
+    return Resumed(collection_id, stall.attempt, stall.step)
 
 
 def _event(collection_id: UUID, state: Collection, data: msgspec.Struct, caller: Caller) -> NewEvent:

@@ -22,11 +22,13 @@ from service.data_collections.routes import (
     shown,
 )
 from service.endpoints import Answer, Endpoint, Position, Query, read_query
-from service.http import json_response
+from service.http import json_response, keeping_json
+from service.words import counted
 
 LimitReason = Literal[
     "paused", "held", "cancelling", "account", "first_segment", "parallel_limit", "user_slots", "team_slots",
     "account_slots", "instance_slots", "instance_day", "retry", "slowed", "resting",
+    "stalled",
 ]  # fmt: skip
 
 
@@ -78,6 +80,10 @@ SELECT clock_timestamp() AS now, c.sql_taken, i.max_concurrent, i.max_executions
        own_slots, instance_slots, bulk_slots, account_slots, team_slots, user_slots,
        a.max_concurrent AS of_account, m.max_concurrent AS of_team, m.max_concurrent_per_user AS of_user,
        p.slowed_until, b.open_until, b.error AS failing,
+       (SELECT count(*) FROM report_data_weeks w
+         WHERE w.collection_id = c.collection_id AND w.stalled IS NOT NULL) AS stalled,
+       (SELECT count(*) FROM report_data_weeks w
+         WHERE w.collection_id = c.collection_id AND w.stalled IS NOT NULL AND w.status = 'pending') AS stalled_pending,
        (SELECT min(w.retry_at) FROM report_data_weeks w
          WHERE w.collection_id = c.collection_id AND w.status = 'waiting') AS next_retry,
        (SELECT count(*) FROM report_data_weeks w
@@ -121,7 +127,7 @@ def progress_route(pool: Pool) -> Endpoint:
             "per_hour": None,
             "limited_by": [],
             "estimate": None,
-            "segments": [dict(segment) for segment in segments],
+            "segments": [keeping_json(segment, "stalled") for segment in segments],
         }
         if row["finished_at"] is None and figures is not None:
             answer["per_hour"] = per_hour(row, figures)
@@ -149,7 +155,10 @@ def per_hour(row: asyncpg.Record, figures: asyncpg.Record) -> float | None:
 
 
 def limits(row: asyncpg.Record, figures: asyncpg.Record) -> Iterator[Limit]:
-    """What keeps segments that are not at their end from running, what a person did first."""
+    """What keeps segments that are not at their end from running, what a person did or must do first."""
+    if stalled := figures["stalled"]:
+        detail = f"{counted(stalled, 'segment')} failed or killed every worker; see `error`, then retry"
+        yield Limit(reason="stalled", detail=detail)
     if row["cancelled"]:
         yield Limit(reason="cancelling", detail="it was cancelled; what AMC still runs is being ended")
         return
@@ -165,7 +174,7 @@ def limits(row: asyncpg.Record, figures: asyncpg.Record) -> Iterator[Limit]:
         detail = f"AMC fails on this instance, and is tried again from time to time: {figures['failing']}"
         yield Limit(reason="resting", detail=detail, until=until)
     waiting = row["segments_waiting"]
-    pending = row["segments_total"] - row["segments_active"] - waiting - _ended(row)
+    pending = row["segments_total"] - row["segments_active"] - waiting - _ended(row) - figures["stalled_pending"]
     if waiting:
         until = figures["next_retry"]
         yield Limit(reason="retry", detail=f"{waiting} wait to be tried again", until=until)

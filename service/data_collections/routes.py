@@ -46,6 +46,17 @@ class Held(Answer, frozen=True, kw_only=True):
     error: str
 
 
+class Stall(Answer, frozen=True, kw_only=True):
+    """Since when a segment rests: its workers failed or died `tries` times in a row at `step` of that attempt.
+    `in_flight`: AMC may have an execution of it, and it keeps its slot."""
+
+    at: datetime
+    attempt: int
+    step: Literal["submit", "poll", "fetch"]
+    tries: int
+    in_flight: bool
+
+
 class CollectionAnswer(Answer, frozen=True, kw_only=True):
     """A collection as it stands. `window_start` and `window_end` are dates in `timezone`, both included; to
     `complete_through` there are results without a gap, of days that Amazon had all data of. `paused` and
@@ -101,7 +112,8 @@ class SegmentAnswer(Answer, frozen=True, kw_only=True):
     """A segment of a collection: the days from `week_start` to `week_end`, both included. A skipped one is not run,
     and `skip_reason` says why; where an equal result is there, it is that of `reused_segment_id`. `provisional`:
     Amazon may restate the result's data yet; null where there is none. `supersedes` is the segment whose result it
-    fetches again, `superseded_by` the one that has fetched this one's again."""
+    fetches again, `superseded_by` the one that has fetched this one's again. One that has `stalled` is not tried again
+    until a person retries it."""
 
     segment_id: UUID
     segment_number: int
@@ -120,6 +132,7 @@ class SegmentAnswer(Answer, frozen=True, kw_only=True):
     checksum: str | None
     error: str | None
     retry_at: datetime | None
+    stalled: Stall | None
     dispatched_at: datetime | None
     submitted_at: datetime | None
     started_at: datetime | None

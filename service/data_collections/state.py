@@ -139,15 +139,15 @@ def change(
 def retry(
     state: Collection, failed: Container[UUID], wanted: Iterable[UUID] | None, reason: str | None
 ) -> events.CollectionRetried:
-    """Lets the `wanted` ones of the `failed` segments run again, all of them where none are named."""
+    """Lets the `wanted` ones of the `failed` and stalled segments run again, all of them where none are named."""
     if state.cancelled:
         raise _refused("it was cancelled; set the same configuration to work again")
     named = list(dict.fromkeys(failed if wanted is None else wanted))
     _refuse_strangers(state, named)
     if others := [id for id in named if id not in failed]:
-        raise _refused(f"the segment {others[0]} has not failed, only failed ones can run again")
+        raise _refused(f"the segment {others[0]} has not failed or stalled, only such ones can run again")
     if not named:
-        raise _refused("no segment of it has failed")
+        raise _refused("no segment of it has failed or stalled")
     return events.CollectionRetried(tuple(named), reason)
 
 

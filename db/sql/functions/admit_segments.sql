@@ -39,7 +39,9 @@ BEGIN
   -- front passes only what is of the same user.
   FOR _candidate IN
     WITH collection_use AS (
-      SELECT l.collection_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot GROUP BY l.collection_id
+      -- One that has stalled shows nothing of the SQL any more.
+      SELECT l.collection_id, count(*) AS used, count(*) FILTER (WHERE l.lease_until < 'infinity') AS moving
+        FROM segment_leases l WHERE l.holds_slot GROUP BY l.collection_id
     ), user_use AS (
       SELECT l.team_id, l.user_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot
        GROUP BY l.team_id, l.user_id
@@ -76,10 +78,12 @@ BEGIN
             FROM report_data_weeks w
            WHERE w.collection_id = c.collection_id
              AND (w.status = 'pending' OR (w.status = 'waiting' AND w.retry_at <= clock_timestamp()))
+             AND w.stalled IS NULL
              AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)
            ORDER BY turn
            -- Until AMC has taken the SQL, one at a time: a mistake in it costs one execution.
-           LIMIT least(_wanted, greatest(0, CASE WHEN c.sql_taken THEN c.parallel_limit ELSE 1 END - coalesce(u.used, 0)))
+           LIMIT least(_wanted, greatest(0, least(c.parallel_limit - coalesce(u.used, 0),
+                                                  CASE WHEN NOT c.sql_taken THEN 1 - coalesce(u.moving, 0) END)))
         ) s
        WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL
          AND coalesce(c.segments_failed + coalesce(f.failed, 0) < c.stop_at_failures, true)
@@ -120,7 +124,7 @@ BEGIN
     _picked := _picked || ROW(
       _candidate.segment_id, _candidate.collection_id, _candidate.team_id, _candidate.user_id,
       _candidate.workflow_id, _candidate.instance_id, _candidate.lane, 1, 'submit', 0, true,
-      clock_timestamp() + make_interval(secs => lease_seconds))::segment_leases;
+      clock_timestamp() + make_interval(secs => lease_seconds), 0, 0)::segment_leases;
     _versions := _versions || _candidate.stream_version;
     _attempts := _attempts || _candidate.attempts + 1;
   END LOOP;
@@ -136,7 +140,7 @@ BEGIN
                                        'step', 'submit', 'reason', 'admitted')::text) AS bodies,
            array_agg(json_build_object('correlation_id', p.collection_id)::text) AS metadata
       FROM unnest(_picked) WITH ORDINALITY AS p(segment_id, collection_id, team_id, user_id, workflow_id,
-             instance_id, lane, fence, step, sequence, holds_slot, lease_until, n)) AS a,
+             instance_id, lane, fence, step, sequence, holds_slot, lease_until, begun, renewals, n)) AS a,
     LATERAL append_events(
       a.nothing, a.nothing::bytea[], a.nothing::int[], a.nothing,
       a.numbers, a.streams, _versions,
@@ -149,7 +153,7 @@ BEGIN
     SELECT p.segment_id, p.collection_id, p.team_id, p.user_id, p.workflow_id, p.instance_id, p.lane,
            _answer.versions[p.n], p.step, p.sequence, p.holds_slot, p.lease_until
       FROM unnest(_picked) WITH ORDINALITY AS p(segment_id, collection_id, team_id, user_id, workflow_id,
-             instance_id, lane, fence, step, sequence, holds_slot, lease_until, n)
+             instance_id, lane, fence, step, sequence, holds_slot, lease_until, begun, renewals, n)
      WHERE _answer.verdicts[p.n] = 'appended'
     RETURNING segment_leases.*
   ), counted AS (

@@ -11,6 +11,7 @@ BEGIN
     FROM report_data_collections c
    WHERE c.collection_id = l.collection_id AND c.cancelled IS NOT NULL AND c.finished_at IS NULL
      AND l.step <> 'fetch'
+     AND l.lease_until < 'infinity'  -- stalled: it would only kill its next worker
      AND (SELECT a.configuration ->> 'reason' = 'admitted' OR a.recorded_at < (c.cancelled ->> 'at')::timestamptz
             FROM report_builder_audit a
            WHERE a.stream = 'segment-' || l.segment_id AND a.stream_version = l.fence)

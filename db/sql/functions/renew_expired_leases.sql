@@ -1,6 +1,8 @@
 -- Work that nobody was heard of: a new fence for each expired lease, and the step that the log says is next.
 --
--- The slot stays the segment's: what AMC runs for it may still be running. Answers what to publish again.
+-- The slot stays the segment's: what AMC runs for it may still be running. Answers what to publish again. Where no
+-- worker begins what is sent, each new lease is twice as long as the last, up to 16 times: an order waits in the
+-- broker until there are workers, and more of them would not help.
 CREATE OR REPLACE FUNCTION renew_expired_leases(
   event_ids uuid[], lease_seconds double precision
 ) RETURNS TABLE (
@@ -32,11 +34,12 @@ BEGIN
      -- One that has come to its end since settle_leases looked: the next settling takes its lease away.
      WHERE newest.event_type NOT IN ('segment.completed', 'segment.retry_scheduled',
                                      'segment.released', 'segment.failed', 'segment.cancelled',
-                                     'segment.retried')
+                                     'segment.retried', 'segment.split', 'segment.superseded', 'segment.stalled')
   LOOP
     _number := _number + 1;
     _step := CASE _lease.event_type
                WHEN 'segment.dispatched' THEN _lease.configuration ->> 'step'
+               WHEN 'segment.resumed' THEN _lease.configuration ->> 'step'
                WHEN 'segment.submitted' THEN 'poll'
                WHEN 'segment.started' THEN 'poll'
                WHEN 'segment.executed' THEN 'fetch'
@@ -54,7 +57,10 @@ BEGIN
     RETURN QUERY
     UPDATE segment_leases l
        SET fence = _answer.versions[1], step = _step, sequence = 0,
-           lease_until = clock_timestamp() + make_interval(secs => lease_seconds)
+           -- An event since the last dispatch is progress; without one, what was begun before counts on.
+           begun = CASE WHEN _lease.event_type = 'segment.dispatched' THEN l.begun ELSE 0 END,
+           renewals = l.renewals + 1,
+           lease_until = clock_timestamp() + make_interval(secs => lease_seconds * 2 ^ least(l.renewals, 4))
      WHERE l.segment_id = _lease.segment_id
     RETURNING l.segment_id, l.collection_id, l.team_id, l.lane, l.step, l.fence, _answer.last_positions[1];
   END LOOP;

@@ -19,6 +19,7 @@ from service.backfill.broker.port import (
     DeadLetter,
     DeadLetterNotFound,
     Delivery,
+    GaveUp,
     Handler,
     PublishFailed,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetterNotFound",
     "Delivery",
+    "GaveUp",
     "Handler",
     "Lane",
     "MemoryBroker",

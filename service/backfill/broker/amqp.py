@@ -14,7 +14,7 @@ from aio_pika.exceptions import AMQPError
 from service.backfill.broker import dead_letters
 from service.backfill.broker.connection import KeptConnection
 from service.backfill.broker.consumer import AmqpConsumption
-from service.backfill.broker.messages import StepMessage, encode
+from service.backfill.broker.messages import StepMessage, encode, resent
 from service.backfill.broker.port import (
     BrokerRefused,
     BrokerUnavailable,
@@ -109,6 +109,13 @@ class AmqpBroker:
                 lambda connection: dead_letters.read(connection, self._topology.dead, limit, self._timeout)
             )
 
+    async def dead_letter(self, letter_id: str) -> DeadLetter:
+        async def look(connection: AbstractConnection) -> DeadLetter | None:
+            async with dead_letters.lent(connection, self._topology.dead, letter_id, self._timeout) as letter:
+                return letter
+
+        return await self._find_dead_letter(letter_id, look)
+
     async def resend_dead_letter(self, letter_id: str) -> None:
         await self._take_dead_letter(letter_id, self._resend)
 
@@ -185,27 +192,33 @@ class AmqpBroker:
             raise BrokerUnavailable(f"RabbitMQ did not answer: {error!r}") from error
 
     async def _take_dead_letter(self, letter_id: str, use: Callable[[DeadLetter], Awaitable[None]]) -> None:
-        async def take(connection: AbstractConnection) -> bool:
+        async def take(connection: AbstractConnection) -> DeadLetter | None:
             found = dead_letters.taken(connection, self._topology.dead, letter_id, self._timeout)
             async with found as letter:
                 if letter is not None:
                     await use(letter)
-                return letter is not None
+                return letter
 
+        await self._find_dead_letter(letter_id, take)
+
+    async def _find_dead_letter(
+        self, letter_id: str, look: Callable[[AbstractConnection], Awaitable[DeadLetter | None]]
+    ) -> DeadLetter:
         async with self._dead_letters_in_use:
-            for look in range(LOOKS):
-                if look:
+            for number in range(LOOKS):
+                if number:
                     await asyncio.sleep(PAUSE_BETWEEN_LOOKS)
-                if await self._ask(take):
-                    return
+                if letter := await self._ask(look):
+                    return letter
         raise DeadLetterNotFound(letter_id)
 
     async def _resend(self, letter: DeadLetter) -> None:
         queue = letter.queue
         if queue not in self._topology.work.values():
             queue = self._topology.work[letter.message.lane if letter.message else "bulk"]
-        # A new message with the old body: counts and history of the old one would follow it otherwise.
-        failures = await self._publisher.send([(queue, letter.body)])
+        # A new message: counts and history of the old one would follow it otherwise.
+        body = encode(resent(letter.message)) if letter.message else letter.body
+        failures = await self._publisher.send([(queue, body)])
         if failures:
             raise BrokerUnavailable(f"not resent, it stays a dead letter: {failures[0]}")
 

@@ -34,14 +34,14 @@ Prepare = Callable[[AbstractConnection], Awaitable[None]]
 class KeptConnection:
     """A connection to one broker that comes back by itself.
 
+    `url` may name several nodes of it, with commas between them: each attempt goes to the next one, the first to any.
     `prepare` gets each new connection before anybody else and makes it useful (queues, consumers); if it
     fails, the connection is dropped and tried again. `timeout` in seconds for one attempt.
     """
 
     def __init__(self, url: str, name: str, prepare: Prepare, *, timeout: float) -> None:
-        self._url = URL(url)
-        if "heartbeat" not in self._url.query:
-            self._url = self._url.update_query(heartbeat=HEARTBEAT)
+        self._urls = [_with_heartbeat(URL(each.strip())) for each in url.split(",")]
+        random.shuffle(self._urls)  # so that processes spread over the nodes
         self._name = name
         self._prepare = prepare
         self._timeout = timeout
@@ -73,7 +73,7 @@ class KeptConnection:
         return True
 
     async def start(self) -> None:
-        """Make the first attempt, and go on trying in the background whatever came of it.
+        """Try each node once, and go on trying in the background whatever came of it.
 
         Raises BrokerRefused where trying again is no use; nothing runs then.
         """
@@ -97,7 +97,8 @@ class KeptConnection:
     def now(self) -> AbstractConnection:
         """The connection as it is. Raises BrokerUnavailable while there is none."""
         if self._current is None or not self._usable.is_set():
-            raise BrokerUnavailable(f"no connection to {self._url.host}:{self._url.port}")
+            nodes = ", ".join(f"{url.host}:{url.port}" for url in self._urls)
+            raise BrokerUnavailable(f"no connection to {nodes}")
         return self._current
 
     def replace(self, useless: AbstractConnection, reason: str) -> None:
@@ -118,17 +119,21 @@ class KeptConnection:
             self._settle()
 
     async def _keep(self) -> None:
-        pause = FIRST_PAUSE
+        pause, untried = FIRST_PAUSE, len(self._urls)
         while self._keeper is not None:
             try:
                 await self._hold_one()
-                pause = FIRST_PAUSE
+                pause, untried = FIRST_PAUSE, len(self._urls)
             except Exception as error:
                 refusal = _refusal(error)
                 if refusal is not None and self._settled is not None and not self._settled.done():
                     self._settled.set_exception(refusal)
                     return
                 log.warning("broker.unreachable", connection=self._name, error=str(error) or repr(error))
+                untried -= 1
+                if untried > 0:
+                    continue
+                untried = len(self._urls)
             self._settle()
             # Jitter, so that many workers do not all come back at the same moment.
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
@@ -136,8 +141,10 @@ class KeptConnection:
 
     async def _hold_one(self) -> None:
         """Connect, prepare, and stay until the connection is lost or replaced."""
+        url = self._urls.pop(0)
+        self._urls.append(url)
         connection = await aio_pika.connect(
-            self._url, timeout=self._timeout, client_properties={"connection_name": self._name}
+            url, timeout=self._timeout, client_properties={"connection_name": self._name}
         )
         lost = self._lost = asyncio.Event()
 
@@ -165,6 +172,10 @@ class KeptConnection:
     def _settle(self) -> None:
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
+
+
+def _with_heartbeat(url: URL) -> URL:
+    return url if "heartbeat" in url.query else url.update_query(heartbeat=HEARTBEAT)
 
 
 def _refusal(error: Exception) -> BrokerRefused | None:

@@ -14,7 +14,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
 from service.backfill.broker.messages import Lane, StepMessage, UnreadableMessage, decode
-from service.backfill.broker.port import CANCEL_TIMEOUT, Delivery, Handler, lane_shares, lane_slots
+from service.backfill.broker.port import CANCEL_TIMEOUT, Delivery, GaveUp, Handler, lane_shares, lane_slots
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +137,9 @@ class LaneConsumer:
         except asyncio.CancelledError:
             # Handed back, not failed: RabbitMQ 4.3 does not count a nack, 3.10 counts both.
             await _settle(message.nack(requeue=True))
+        except GaveUp as error:
+            log.warning("broker.message_given_up", segment_id=step.segment_id, reason=str(error))
+            await _settle(message.reject(requeue=False))
         except Exception:
             log.exception("broker.handler_failed", segment_id=step.segment_id, step=step.step)
             # A reject, since every version counts that towards the delivery limit.

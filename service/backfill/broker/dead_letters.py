@@ -7,6 +7,7 @@ when they have been read. If this process dies meanwhile, the broker puts them b
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -27,15 +28,33 @@ async def read(connection: AbstractConnection, queue: str, limit: int, timeout: 
 
 
 @asynccontextmanager
+async def lent(
+    connection: AbstractConnection, queue: str, letter_id: str, timeout: float
+) -> AsyncIterator[DeadLetter | None]:
+    """The dead letter with this id, or None; it goes back at the end of the block."""
+    async with _found(connection, queue, letter_id, timeout) as message:
+        yield None if message is None else _letter(message)
+
+
+@asynccontextmanager
 async def taken(
     connection: AbstractConnection, queue: str, letter_id: str, timeout: float
 ) -> AsyncIterator[DeadLetter | None]:
     """The dead letter with this id, or None; it leaves the queue for good where the block ends without error."""
+    async with _found(connection, queue, letter_id, timeout) as message:
+        yield None if message is None else _letter(message)
+        if message is not None:
+            await message.ack()
+
+
+@asynccontextmanager
+async def _found(
+    connection: AbstractConnection, queue: str, letter_id: str, timeout: float
+) -> AsyncIterator[AbstractIncomingMessage | None]:
     async with _borrowed(connection) as channel:
         async for message in _take(channel, queue, SCAN_LIMIT, timeout):
             if _id(message) == letter_id:
-                yield _letter(message)
-                await message.ack()
+                yield message
                 return
         yield None
 
@@ -82,8 +101,11 @@ def _letter(message: AbstractIncomingMessage) -> DeadLetter:
 
 
 def _id(message: AbstractIncomingMessage) -> str:
-    # Who else writes to our queues may give no id; equal bodies are then as good as one another.
-    return message.message_id or "body-" + hashlib.sha256(message.body).hexdigest()[:32]
+    # Who else writes to our queues may give no id, or one that fits no address; equal bodies are then as good as one
+    # another.
+    if message.message_id and re.fullmatch("[A-Za-z0-9_-]{1,64}", message.message_id):
+        return message.message_id
+    return "body-" + hashlib.sha256(message.body).hexdigest()[:32]
 
 
 def _first_death(headers: Mapping[str, object]) -> Mapping[str, object]:

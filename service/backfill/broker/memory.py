@@ -14,13 +14,14 @@ from uuid import uuid4
 import msgspec
 import structlog
 
-from service.backfill.broker.messages import LANES, Lane, StepMessage, UnreadableMessage, decode, encode
+from service.backfill.broker.messages import LANES, Lane, StepMessage, UnreadableMessage, decode, encode, resent
 from service.backfill.broker.port import (
     CANCEL_TIMEOUT,
     DELIVERY_LIMIT,
     DeadLetter,
     DeadLetterNotFound,
     Delivery,
+    GaveUp,
     Handler,
     PublishFailed,
     lane_shares,
@@ -91,9 +92,15 @@ class MemoryBroker:
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         return [letter for _, letter in list(self._dead.values())[:limit]]
 
+    async def dead_letter(self, letter_id: str) -> DeadLetter:
+        if letter_id not in self._dead:
+            raise DeadLetterNotFound(letter_id)
+        return self._dead[letter_id][1]
+
     async def resend_dead_letter(self, letter_id: str) -> None:
+        letter = await self.dead_letter(letter_id)
         envelope = self._take_dead(letter_id)
-        self.put(envelope.lane, envelope.body)
+        self.put(envelope.lane, encode(resent(letter.message)) if letter.message else letter.body)
 
     async def discard_dead_letter(self, letter_id: str) -> None:
         self._take_dead(letter_id)
@@ -197,6 +204,9 @@ class MemoryConsumption:
             await self._handler(Delivery(decode(envelope.body), redelivered))
         except UnreadableMessage as error:
             log.warning("broker.message_unreadable", error=str(error))
+            self._bury(envelope, "rejected")
+        except GaveUp as error:
+            log.warning("broker.message_given_up", reason=str(error))
             self._bury(envelope, "rejected")
         except Exception:
             log.exception("broker.handler_failed", failures=envelope.failures + 1)

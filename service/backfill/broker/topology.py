@@ -3,7 +3,7 @@
 Messages go through the default exchange, whose routing key is a queue's name: there is no exchange and no
 binding that could get lost. Only what RabbitMQ 3.10 and 4.x both accept is used.
 
-    publish ──▶ work.<lane> ──handler raises 6 times, or unreadable──▶ dead
+    publish ──▶ work.<lane> ──handler raises 11 times, or gives up, or unreadable──▶ dead
     publish with a delay ──▶ wait.<lane>.<delay> ──time is up──▶ work.<lane>
 """
 
@@ -18,7 +18,8 @@ from service.backfill.broker.port import DELAYS, DELIVERY_LIMIT, BrokerRefused, 
 
 PREFIX = "report_builder"
 # RabbitMQ 4 drops what was handed back 20 times from a queue without a limit of its own, and reading the
-# dead letters hands them back. "No limit" (-1) is refused by 3.10, so: a number nobody reaches.
+# dead letters hands them back. "No limit" (-1) is refused by 3.10, so: a number nobody reaches. (From the wait
+# queues nothing is handed out; they have one so that no version's default is ever theirs.)
 NEVER = 1_000_000_000
 
 
@@ -56,7 +57,10 @@ class Topology:
         # The time-out is the queue's, never a message's: a quorum queue looks only at its head, so a short
         # wait behind a long one would last as long.
         waits = [
-            QueueDeclaration(name, {**_moves_on_to(self.work[lane]), "x-message-ttl": round(delay * 1000)})
+            QueueDeclaration(
+                name,
+                {**_moves_on_to(self.work[lane]), "x-delivery-limit": NEVER, "x-message-ttl": round(delay * 1000)},
+            )
             for (lane, delay), name in self._waits.items()
         ]
         return [dead, *work, *waits]

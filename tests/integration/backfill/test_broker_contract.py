@@ -18,11 +18,13 @@ from service.backfill.broker import (
     DeadLetter,
     DeadLetterNotFound,
     Delivery,
+    GaveUp,
     Lane,
     MemoryBroker,
     StepMessage,
     Topology,
 )
+from service.backfill.broker.messages import resent
 from tests.rabbitmq import shared_url
 
 
@@ -169,7 +171,32 @@ async def test_what_fails_beyond_the_limit_is_a_dead_letter_that_can_be_resent(b
     await bench.broker.resend_dead_letter(letter.id)
     await until(lambda: recorder.finished == ["a"])
     assert not recorder.deliveries[-1].redelivered  # its attempts are counted anew
+    assert recorder.deliveries[-1].message == resent(message("a"))  # and no worker takes it for a copy
     assert await bench.broker.dead_letters() == []
+
+
+async def test_what_a_handler_gives_up_is_a_dead_letter_at_once(bench: Bench) -> None:
+    taken = []
+
+    async def handler(delivery: Delivery) -> None:
+        taken.append(delivery)
+        raise GaveUp("as the test asked")
+
+    await bench.broker.consume(handler, concurrency=2)
+    await bench.broker.publish([message("a")])
+    (letter,) = await bench.dead_letters(1)
+    assert (letter.message, letter.reason, len(taken)) == (message("a"), "rejected", 1)
+
+
+async def test_one_dead_letter_is_read_by_its_id_and_stays(bench: Bench) -> None:
+    await bench.put_raw("bulk", b"one")
+    await bench.put_raw("bulk", b"two")
+    await bench.broker.consume(Recorder(), concurrency=2)
+    for letter in await bench.dead_letters(2):
+        assert await bench.broker.dead_letter(letter.id) == letter
+    with pytest.raises(DeadLetterNotFound):
+        await bench.broker.dead_letter("x")
+    assert len(await bench.dead_letters(2)) == 2
 
 
 async def test_a_dead_letter_can_be_discarded_and_only_once(bench: Bench) -> None:

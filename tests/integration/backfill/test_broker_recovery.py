@@ -107,6 +107,32 @@ async def test_every_queue_is_a_durable_quorum_queue(node: RabbitNode, opened: O
         assert queues[queue.name] == "quorum\ttrue"
 
 
+async def test_no_channel_has_a_prefetch_for_all_its_consumers_and_no_policy_is_set(
+    node: RabbitNode, topology: Topology, opened: Opened
+) -> None:
+    async def handler(_: Delivery) -> None:
+        return
+
+    broker = await opened(node.url, topology)
+    await broker.consume(handler, concurrency=8)
+    channels = await asyncio.to_thread(
+        node.ctl, "list_channels", "--no-table-headers", "consumer_count", "prefetch_count", "global_prefetch_count"
+    )
+    ours = [line.split() for line in channels.splitlines() if line.startswith("1")]
+    assert {tuple(line[1:]) for line in ours} >= {("2", "0"), ("6", "0")}
+    assert {line[2] for line in ours} == {"0"}
+    assert not (await asyncio.to_thread(node.ctl, "list_policies", "--no-table-headers")).strip()
+
+
+async def test_where_one_node_of_an_address_is_away_the_next_is_used(
+    node: RabbitNode, topology: Topology, opened: Opened
+) -> None:
+    for _ in range(5):  # which one comes first is chance
+        broker = await opened(f"amqp://guest:guest@127.0.0.1:1/, {node.url}", topology)
+        assert broker.healthy
+        await broker.publish([message("a")])
+
+
 async def test_publishing_waits_for_the_confirm(node: RabbitNode, topology: Topology, opened: Opened) -> None:
     broker = await opened(node.url, topology, timeout=1)
     node.pause()

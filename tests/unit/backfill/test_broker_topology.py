@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+from unittest.mock import AsyncMock, Mock
+
 import pytest
 
 from service.backfill.broker import DELAYS, DELIVERY_LIMIT, create_broker
 from service.backfill.broker.amqp import AmqpBroker
 from service.backfill.broker.memory import MemoryBroker
 from service.backfill.broker.port import lane_shares, lane_slots, wait_class
-from service.backfill.broker.topology import QueueDeclaration, Topology, delay_name
+from service.backfill.broker.topology import QueueDeclaration, Topology, declare, delay_name
 
-# Each of these is known to 3.10 and to 4.3 for quorum queues. Not among them, since 4.x refuses or ignores it:
-# x-max-priority, x-ha-*, x-queue-mode, x-queue-master-locator, x-single-active-consumer by policy.
+# Each of these is known to 3.10 and to 4.3 for quorum queues, and means the same. Not among them, since RabbitMQ 4
+# refuses, ignores or changed it: x-max-priority, x-ha-* and what else mirrored classic queues, x-queue-mode,
+# x-queue-master-locator, x-expires and x-single-active-consumer by policy.
 KNOWN_TO_ALL = {
     "x-queue-type",
     "x-delivery-limit",
@@ -22,15 +30,118 @@ KNOWN_TO_ALL = {
     "x-message-ttl",
 }
 QUEUES = Topology().declarations()
+GOOD = {"x-queue-type": "quorum", "x-delivery-limit": 10}
 
 
-@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)
-def test_a_queue_is_a_quorum_queue_with_arguments_that_every_version_takes(queue: QueueDeclaration) -> None:
-    assert queue.arguments["x-queue-type"] == "quorum"
-    assert set(queue.arguments) <= KNOWN_TO_ALL
-    # 3.10 refuses "-1, no limit"; 4.x has a limit of 20 where none is given.
-    limit = queue.arguments.get("x-delivery-limit")
-    assert limit is None or (isinstance(limit, int) and limit > 0)
+def faults_of_queue(arguments: dict[str, Any], **options: Any) -> list[str]:
+    """What RabbitMQ 4 removed or changed, or 3.10 refuses, in a declaration of a queue."""
+    faults = [f"{name} is not for all versions" for name in arguments if name not in KNOWN_TO_ALL]
+    if arguments.get("x-queue-type") != "quorum":
+        faults.append("not a quorum queue: mirrored classic queues are gone, and others lose messages with their node")
+    if options.get("durable") is not True:
+        faults.append("transient: refused by RabbitMQ 4.3 where not exclusive")
+    faults += [f"{name}: gone with its connection" for name in ("exclusive", "auto_delete") if options.get(name)]
+    limit = arguments.get("x-delivery-limit")
+    if not isinstance(limit, int) or limit < 1:
+        faults.append("no delivery limit of its own: 4.x gives it 20, 3.10 none, and refuses -1 for none")
+    if arguments.get("x-dead-letter-strategy") == "at-least-once" and arguments.get("x-overflow") != "reject-publish":
+        faults.append("at-least-once is ignored without reject-publish")
+    return faults
+
+
+async def test_every_queue_is_declared_so_that_every_version_takes_it() -> None:
+    channel = Mock()
+    channel.declare_queue = AsyncMock()
+    channel.declare_queue.return_value.declaration_result = Mock(message_count=0, consumer_count=0)
+    await declare(channel, Topology(), 1)
+    declared = {call.args[0]: call.kwargs for call in channel.declare_queue.await_args_list}
+    assert declared.keys() == {queue.name for queue in QUEUES}
+    assert {name: faults for name, options in declared.items() if (faults := faults_of_queue(**options))} == {}
+    assert [call[0] for call in channel.mock_calls if not call[0].startswith("declare_queue")] == []  # no exchange
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "fault"),
+    [
+        (GOOD | {"x-max-priority": 5}, {}, "x-max-priority"),
+        (GOOD | {"x-ha-policy": "all"}, {}, "x-ha-policy"),
+        (GOOD | {"x-queue-mode": "lazy"}, {}, "x-queue-mode"),
+        (GOOD | {"x-queue-master-locator": "min-masters"}, {}, "x-queue-master-locator"),
+        (GOOD | {"x-queue-type": "classic"}, {}, "quorum"),
+        ({"x-delivery-limit": 10}, {}, "quorum"),
+        (GOOD, {"durable": False}, "transient"),
+        (GOOD, {"exclusive": True}, "exclusive"),
+        (GOOD, {"auto_delete": True}, "auto_delete"),
+        ({"x-queue-type": "quorum"}, {}, "delivery limit"),
+        (GOOD | {"x-delivery-limit": -1}, {}, "delivery limit"),
+        (GOOD | {"x-dead-letter-strategy": "at-least-once"}, {}, "reject-publish"),
+    ],
+)
+def test_what_some_version_refuses_or_ignores_is_found(arguments: dict[str, Any], options: Any, fault: str) -> None:
+    [found] = faults_of_queue(arguments, **{"durable": True, **options})
+    assert fault in found
+
+
+# What may be asked of RabbitMQ through the library, by the name of the call: only there, and only so.
+def faults_of_code(source: str, *, topology: bool = False) -> list[str]:
+    """What RabbitMQ 4 removed or changed, in the calls that a module makes; `topology`: it is the one for queues."""
+    faults = []
+    for call in ast.walk(ast.parse(source)):
+        if not isinstance(call, ast.Call):
+            continue
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        options = {each.arg: each.value for each in call.keywords}
+        said = {key: value.value for key, value in options.items() if isinstance(value, ast.Constant)}
+        if name in ("declare_queue", "queue_declare") and not topology:
+            faults.append(f"{name}: queues are declared in topology.py alone")
+        if name in ("declare_exchange", "exchange_declare", "bind", "queue_bind", "set_policy"):
+            faults.append(f"{name}: the default exchange is enough, and policies are the operator's")
+        if name in ("set_qos", "basic_qos") and said.get("global_") is not False:
+            faults.append(f"{name} must say global_=False: a prefetch of a whole channel is gone in RabbitMQ 4")
+        if name == "Message":
+            faults += [f"{key} of a message" for key in ("expiration", "priority") if key in options]
+            if "DeliveryMode.PERSISTENT" not in ast.unparse(options.get("delivery_mode", ast.Constant(None))):
+                faults.append("a message that is not persistent")
+        if name == "connect_robust":
+            faults.append("connect_robust hides that it is away")
+        if name == "publish" and "routing_key" in options and said.get("mandatory") is not True:
+            faults.append("a publish that is not mandatory is lost without a word")
+        confirms, returns = said.get("publisher_confirms"), said.get("on_return_raises")
+        if name == "channel" and confirms is not False and not (confirms is True and returns is True):
+            faults.append("a channel to publish on must have confirms and raise returns")
+    return faults
+
+
+def test_the_code_asks_nothing_of_rabbitmq_that_version_4_removed() -> None:
+    folder = Path(inspect.getfile(Topology)).parent
+    modules = sorted((folder.parents[1]).rglob("*.py"))
+    assert folder / "topology.py" in modules
+    using = {path for path in modules if re.search("aio_pika|aiormq", path.read_text())}
+    assert {path.parent for path in using} == {folder}, "RabbitMQ is spoken to in one package"
+    faults = {path.name: faults_of_code(path.read_text(), topology=path.name == "topology.py") for path in using}
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("await channel.declare_queue('mine')", "topology.py alone"),
+        ("await channel.declare_exchange('events')", "default exchange"),
+        ("await channel.set_qos(prefetch_count=1, global_=True)", "global_=False"),
+        ("await channel.set_qos(1)", "global_=False"),
+        ("Message(body, delivery_mode=DeliveryMode.PERSISTENT, expiration=5)", "expiration"),
+        ("Message(body, delivery_mode=DeliveryMode.PERSISTENT, priority=5)", "priority"),
+        ("Message(body)", "not persistent"),
+        ("await aio_pika.connect_robust(url)", "connect_robust"),
+        ("await exchange.publish(message, routing_key=queue)", "not mandatory"),
+        ("await exchange.publish(message, routing_key=queue, mandatory=False)", "not mandatory"),
+        ("await connection.channel()", "raise returns"),
+        ("await connection.channel(publisher_confirms=True)", "raise returns"),
+    ],
+)
+def test_such_a_call_is_found(source: str, fault: str) -> None:
+    [found] = faults_of_code(source)
+    assert fault in found
 
 
 @pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)

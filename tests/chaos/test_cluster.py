@@ -1,0 +1,53 @@
+"""RabbitMQ as a cluster of three: the node that leads the queues is killed, and the backfill goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.chaos.fleet import Fleet
+from tests.deployment import Api
+from tests.postgres import OwnServer
+from tests.rabbitmq import RabbitCluster
+
+pytestmark = pytest.mark.rabbitmq
+
+WORK = "report_builder.work.bulk"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RabbitCluster]:
+    with RabbitCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def fleet(cluster: RabbitCluster, server_folder: Path) -> AsyncIterator[Fleet]:
+    postgres = OwnServer(server_folder / "postgres")
+    await postgres.start()
+    fleet = Fleet(server_folder, postgres, {"REPORT_BUILDER_AMQP_URL": cluster.url})
+    fleet.start()
+    yield fleet
+    fleet.deployment.stop()
+    await postgres.stop()
+
+
+async def test_the_leader_of_a_cluster_of_three_killed_loses_nothing(fleet: Fleet, cluster: RabbitCluster) -> None:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
+        await Api(http, fleet.deployment).ready(60)
+        members = await asyncio.to_thread(cluster.ctl, "list_queues", "--no-table-headers", "name", "members")
+        ours = [line for line in members.splitlines() if line.startswith("report_builder.")]
+        assert ours
+        assert all(line.count("@localhost") == 3 for line in ours), members
+        leader = (await asyncio.to_thread(cluster.leaders))[WORK]
+        backfill = await fleet.backfill(http, "leader killed")
+        await backfill.completed(0.2)
+        await asyncio.to_thread(cluster.nodes[leader].kill)
+        await backfill.completed(0.5)
+        assert (await asyncio.to_thread(cluster.leaders))[WORK] != leader
+        await backfill.ends_exact()
+        assert (await backfill.api.get("/api/dead-letters"))["items"] == []
