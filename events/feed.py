@@ -16,6 +16,7 @@ import structlog
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
 from events.reader import LogDamaged, read_after, read_head
+from events.turns import Turns
 
 log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ class Feed:
         self._moved = asyncio.Condition()
         self._to_notify = 0
         self._untold = asyncio.Event()
+        self.turns = Turns()
 
     @property
     def head(self) -> int:
@@ -94,6 +96,7 @@ class Feed:
     async def _fill(self) -> None:
         while True:
             self._hint.clear()  # before the look, so that a hint during it leads to another
+            self.turns.begin()
             try:
                 events = await read_after(self._pool, self._head, BATCH)
             except DATABASE_ERRORS as error:
@@ -104,6 +107,7 @@ class Feed:
             except LogDamaged as error:
                 log.critical("log_damaged", error=str(error))
                 raise
+            self.turns.end()
             if events:
                 self._remember(events)
                 async with self._moved:

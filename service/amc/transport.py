@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from service.amc import wire
 from service.amc.errors import CREATE_EXECUTION, AmcError, classify_answer, classify_exception
 from service.amc.models import Account
 from service.amc.tokens import TokenSource
+from service.operations import metrics
 
 Model = TypeVar("Model")
 
@@ -86,6 +88,7 @@ class Transport:
             headers["Content-Type"] = "application/json"
         await self._throttle()
         before_send()
+        sent = perf_counter()
         try:
             async with self._session.request(
                 method,
@@ -99,9 +102,16 @@ class Transport:
             ) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise classify_exception(operation, error) from None
+            failed = classify_exception(operation, error)
+            metrics.amc_answered(operation, perf_counter() - sent, None, failed.code)
+            raise failed from None
+        seconds = perf_counter() - sent
         if not 200 <= answer.status < 300:
-            raise classify_answer(operation, answer.status, content, answer.headers, (*self._account.secrets(), token))
+            secrets = (*self._account.secrets(), token)
+            refused = classify_answer(operation, answer.status, content, answer.headers, secrets)
+            metrics.amc_answered(operation, seconds, answer.status, refused.code)
+            raise refused
+        metrics.amc_answered(operation, seconds, answer.status, "ok")
         return read(operation, wire.read_object, content)
 
 

@@ -16,9 +16,11 @@ import structlog
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, Conflict
 from events.feed import Feed
+from events.turns import Turns
 from events.writer import AppendWriter, LogUnavailable, Overloaded
 from projections.runner import wait_projected
 from service.clock import Clock
+from service.operations import metrics
 from service.schedules.decide import Move, advance, release
 from service.schedules.read import read_schedules
 from service.schedules.state import Schedule
@@ -63,13 +65,15 @@ class Scheduler:
         self._clock = clock
         self._settings = settings
         self._broken: dict[UUID, float] = {}
+        self.turns = Turns()
 
     async def run(self) -> None:
-        """Decides whenever a schedule or a collection has moved, or the next run is due, until cancelled."""
+        """Decides whenever a schedule or a collection has moved, or the next run is due, until it is stopped."""
         interval = self._settings.scheduler_interval
         checked = False
-        while True:
+        while not self.turns.stopping:
             seen = self._feed.head
+            self.turns.begin()
             try:
                 # What a decision rests on is who still runs: as of the log's end, not of some time ago.
                 if await wait_projected(self._pool, seen, timeout=interval):
@@ -77,7 +81,9 @@ class Scheduler:
                         await self.check_timetables()
                         checked = True
                     await self.look()
-                    await self._woken(seen, await self._pause())
+                    pause = await self._pause()
+                    self.turns.end()
+                    await self._woken(seen, pause)
             except UNREACHABLE as error:
                 end_if_cancelled(error)
                 log.warning("scheduler_waits", error=f"{type(error).__name__}: {error}")
@@ -104,7 +110,8 @@ class Scheduler:
     async def _guarded(self, schedule: Schedule) -> bool:
         """Decides one schedule; whether something was recorded. One that is broken stops no other."""
         try:
-            move = self._move(schedule, self._clock.now())
+            now = self._clock.now()
+            move = self._move(schedule, now)
             if not move.events:
                 return False
             await self._writer.append(AppendRequest(moved_writes(schedule, move, user_id=schedule.user_id)))
@@ -116,6 +123,8 @@ class Scheduler:
             self._broken[schedule.schedule_id] = asyncio.get_running_loop().time() + BROKEN_PAUSE
             log.exception("schedule_broken", schedule_id=str(schedule.schedule_id))
             return False
+        if schedule.next_due is not None and schedule.next_due <= now:
+            metrics.schedule_decided((now - schedule.next_due).total_seconds())
         return True
 
     def _move(self, schedule: Schedule, now: datetime) -> Move:

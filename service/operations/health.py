@@ -1,0 +1,70 @@
+"""Whether a process is alive, and whether it can work: what `/healthz` and `/readyz` answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+from db.pool import Pool
+from events.feed import Feed
+from events.turns import Turns
+from projections.runner import read_checkpoint
+from service.endpoints import Answer
+
+STUCK_AFTER = 60.0
+"""Seconds in which no turn of a role has ended; one that waits for work is not in a turn."""
+
+PATIENCE = 3.0
+"""Seconds that the database has to answer; who asks waits not much longer."""
+
+
+class Liveness(Answer, frozen=True, kw_only=True):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(Answer, frozen=True, kw_only=True):
+    """Whether the process can work. `problems` says by part what is wrong, and `projection_behind` how many
+    events the read models have not applied yet."""
+
+    status: Literal["ready", "unready"]
+    problems: dict[str, str]
+    projection_behind: int | None
+
+
+class Health:
+    """What is wrong with the parts of one process, asked anew each time."""
+
+    def __init__(self, pool: Pool, feed: Feed) -> None:
+        self._pool = pool
+        self._feed = feed
+        self._checks: dict[str, Callable[[], str | None]] = {}
+        self.turns: dict[str, Turns] = {}
+        """Of each role that works in turns, by its name."""
+        self.started = False
+        self.stopping = False
+
+    def check(self, part: str, check: Callable[[], str | None]) -> None:
+        """`check` says what is wrong with the part, None where nothing is."""
+        self._checks[part] = check
+
+    async def readiness(self) -> Readiness:
+        """Where the process stands now."""
+        problems = {}
+        for role, turns in self.turns.items():
+            if turns.unfinished > STUCK_AFTER:
+                problems[role] = f"no turn has ended for {turns.unfinished:.0f} s"
+        problems |= {part: problem for part, check in self._checks.items() if (problem := check())}
+        behind = None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                behind = self._feed.head - await read_checkpoint(self._pool)
+        except Exception as error:
+            problems["database"] = type(error).__name__
+        if self.stopping:
+            problems["process"] = "shutting down"
+        elif not self.started:
+            problems["process"] = "starting"
+        return Readiness(status="unready" if problems else "ready", problems=problems, projection_behind=behind)
