@@ -164,12 +164,13 @@ class Api:
         await self.until("sandbox up", self.sandbox_stats, seconds=seconds)
 
     async def workflow(self) -> str:
-        """The sandbox as an instance, and a workflow that sums `numbers` by day."""
-        await self.post(
-            "/api/instances",
-            {"instance_id": INSTANCE_ID, "name": "Sandbox", "advertiser_id": "ENTITYSANDBOX1",
-             "marketplace_id": "ATVPDKIKX0DER", "time_zone": "UTC"},
-        )  # fmt: skip
+        """The sandbox as an instance, where it is not one yet, and a workflow that sums `numbers` by day."""
+        instance = {
+            "instance_id": INSTANCE_ID, "name": "Sandbox", "advertiser_id": "ENTITYSANDBOX1",
+            "marketplace_id": "ATVPDKIKX0DER", "time_zone": "UTC",
+        }  # fmt: skip
+        async with self.http.post(f"{self.deployment.url}/api/instances", json=instance) as response:
+            assert response.status in (201, 409), await response.text()
         workflow = await self.post(
             "/api/workflows",
             {"name": "Values", "sql_query": "SELECT date, SUM(value) AS value FROM numbers GROUP BY date"},
