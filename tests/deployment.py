@@ -82,6 +82,11 @@ class Deployment:
             "--state-dir", str(self.folder / "sandbox"), *options,
         )  # fmt: skip
 
+    @property
+    def running(self) -> list[subprocess.Popen[bytes]]:
+        """The processes, in the order in which they were started."""
+        return list(self._processes)
+
     def kill_everything(self) -> None:
         """SIGKILL to every process at once, the embedded PostgreSQL among them."""
         victims = [process.pid for process in self._processes if process.poll() is None]
