@@ -30,7 +30,8 @@ RING_BYTES = 64 * 1024 * 1024
 
 
 class Feed:
-    """The log as this process sees it. `run` must be running for followers to hear of new events."""
+    """The log as this process sees it. `run` must be running for followers to hear of new events, and `tell` in
+    a process without any."""
 
     def __init__(self, pool: Pool, *, ring_size: int = 8192) -> None:
         self._pool = pool
@@ -65,6 +66,10 @@ class Feed:
             tasks.create_task(self._notify())
             tasks.create_task(self._listen())
             tasks.create_task(self._fill())
+
+    async def tell(self) -> None:
+        """All that a process needs which appends and follows nothing: tells the others, until cancelled."""
+        await self._notify()
 
     async def read(self, after: int, limit: int = BATCH) -> list[RecordedEvent]:
         """At most `limit` events after the position, from memory where they are there."""

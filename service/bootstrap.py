@@ -138,9 +138,12 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         stopping = asyncio.Event()
         drain = Drain(settings.shutdown_grace)
 
-        health, scrape = Health(pool, feed), Scrape()
-        health.turns["feed"] = feed.turns
-        scrape.add_reading("log", log_reading(pool, feed))
+        health, scrape = Health(pool), Scrape()
+        # Workers read the streams of their segments: nothing in them follows the log, which is much to read.
+        follows = set(roles) != {"worker"}
+        if follows:
+            health.turns["feed"] = feed.turns
+        scrape.add_reading("log", log_reading(pool, feed if follows else None))
         operations_url = None
         if settings.metrics_port is not None:
             # Until the very end, so that who asks hears that the process is on its way out.
@@ -149,7 +152,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             )
 
         await feed.start()
-        _start_role(stack, "feed", feed.run(), failed)
+        _start_role(stack, "feed", feed.run() if follows else feed.tell(), failed)
         stack.push_async_callback(_within, LAST_APPENDS, writer.close)
 
         clock = Clock()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from db.pool import Pool
-from events.feed import Feed
+from events.reader import read_head
 from events.turns import Turns
 from projections.runner import read_checkpoint
 from service.endpoints import Answer
@@ -37,9 +37,8 @@ class Readiness(Answer, frozen=True, kw_only=True):
 class Health:
     """What is wrong with the parts of one process, asked anew each time."""
 
-    def __init__(self, pool: Pool, feed: Feed) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._feed = feed
         self._checks: dict[str, Callable[[], str | None]] = {}
         self.turns: dict[str, Turns] = {}
         """Of each role that works in turns, by its name."""
@@ -60,7 +59,8 @@ class Health:
         behind = None
         try:
             async with asyncio.timeout(PATIENCE):
-                behind = self._feed.head - await read_checkpoint(self._pool)
+                applied = await read_checkpoint(self._pool)
+                behind = await read_head(self._pool) - applied
         except Exception as error:
             problems["database"] = type(error).__name__
         if self.stopping:

@@ -39,18 +39,22 @@ SELECT instance_id, lane, sum(segments_total - segments_completed - segments_fai
 NEXT_DUE = "SELECT min(next_run_at) FROM workflow_schedules WHERE status = 'active'"
 
 
-def log_reading(pool: Pool, feed: Feed) -> Look:
-    """Where the log ends, and how far behind it the read models and this process are."""
+def log_reading(pool: Pool, feed: Feed | None) -> Look:
+    """Where the log ends, and how far behind it the read models and this process are; `feed` is null where nothing
+    in it follows the log."""
 
     async def look() -> Sequence[Metric]:
         rows = await pool.fetch(LOG)
         head = max((row["head"] for row in rows), default=0)
         behind = [((row["projection"],), max(head - row["position"], 0)) for row in rows]
-        return (
+        told = [
             gauge("log_position", "The last position of the log.", (), [((), head)]),
-            gauge("feed_lag_events", "Events that this process has not seen.", (), [((), max(head - feed.head, 0))]),
             gauge("projection_lag_events", "Events that are not applied yet.", ["projection"], behind),
-        )
+        ]
+        if feed is not None:
+            unseen = max(head - feed.head, 0)
+            told.append(gauge("feed_lag_events", "Events that this process has not seen.", (), [((), unseen)]))
+        return told
 
     return look
 
