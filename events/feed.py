@@ -16,7 +16,7 @@ import structlog
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
 from events.reader import LogDamaged, read_after, read_head
-from events.turns import Turns
+from events.rounds import Rounds
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Feed:
         self._moved = asyncio.Condition()
         self._to_notify = 0
         self._untold = asyncio.Event()
-        self.turns = Turns()
+        self.rounds = Rounds()
 
     @property
     def head(self) -> int:
@@ -101,7 +101,7 @@ class Feed:
     async def _fill(self) -> None:
         while True:
             self._hint.clear()  # before the look, so that a hint during it leads to another
-            self.turns.begin()
+            self.rounds.begin()
             try:
                 events = await read_after(self._pool, self._head, BATCH)
             except DATABASE_ERRORS as error:
@@ -112,7 +112,7 @@ class Feed:
             except LogDamaged as error:
                 log.critical("log_damaged", error=str(error))
                 raise
-            self.turns.end()
+            self.rounds.end()
             if events:
                 self._remember(events)
                 async with self._moved:

@@ -142,7 +142,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         # Workers read the streams of their segments: nothing in them follows the log, which is much to read.
         follows = set(roles) != {"worker"}
         if follows:
-            health.turns["feed"] = feed.turns
+            health.rounds["feed"] = feed.rounds
         scrape.add_reading("log", log_reading(pool, feed if follows else None))
         operations_url = None
         if settings.metrics_port is not None:
@@ -167,7 +167,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         projector = Projector(pool, feed)
         if "projector" in roles:
             _start_role(stack, "projector", projector.run(), failed)
-            health.turns["projector"] = projector.turns
+            health.rounds["projector"] = projector.rounds
             health.check("projector", lambda: projector.stopped_by)
             _start_role(stack, "activity index", ActivityIndexer(pool, feed).run(), failed)
 
@@ -185,18 +185,18 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
             if "admission" in roles:
                 admission = Admission(pool, feed, writer, broker, settings)
                 task = _start_role(stack, "admission", admission.run(), failed)
-                drain.add("admission", partial(admission.turns.stop, task))
-                health.turns["admission"] = admission.turns
+                drain.add("admission", partial(admission.rounds.stop, task))
+                health.rounds["admission"] = admission.rounds
                 scrape.add_reading("queues", queues_reading(broker))
                 scrape.add_reading("slots", slots_reading(pool))
 
         if "scheduler" in roles:
             scheduler = Scheduler(pool, feed, writer, clock, settings)
             task = _start_role(stack, "scheduler", scheduler.run(), failed)
-            drain.add("scheduler", partial(scheduler.turns.stop, task))
-            health.turns["scheduler"] = scheduler.turns
+            drain.add("scheduler", partial(scheduler.rounds.stop, task))
+            health.rounds["scheduler"] = scheduler.rounds
             scrape.add_reading("schedules", schedules_reading(pool, clock))
-        scrape.add_state(process_state(pool, writer, broker, consumption, health.turns))
+        scrape.add_state(process_state(pool, writer, broker, consumption, health.rounds))
 
         api_url = sign_in_url = None
         if "api" in roles:

@@ -19,7 +19,7 @@ from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, Conflict, Write
 from events.envelope import Metadata, NewEvent, new_id, stream_of
 from events.feed import Feed
-from events.turns import Turns
+from events.rounds import Rounds
 from events.types.collection import CollectionFinished, CollectionHeld
 from events.types.segment import Cancelled
 from events.writer import AppendWriter, LogUnavailable, Overloaded
@@ -58,7 +58,7 @@ class Admission:
         self._writer = writer
         self._broker = broker
         self._settings = settings
-        self.turns = Turns()
+        self.rounds = Rounds()
 
     async def run(self) -> None:
         """Admits whenever the log moves, and at least every `admission_interval` seconds, until it is stopped."""
@@ -66,9 +66,9 @@ class Admission:
         interval = self._settings.admission_interval
         renew_at = housekeep_at = 0.0
         lost = not self._broker.durable
-        while not self.turns.stopping:
+        while not self.rounds.stopping:
             seen = self._feed.head
-            self.turns.begin()
+            self.rounds.begin()
             try:
                 # What the log has just told is worth little before the read models know it too.
                 await wait_projected(self._pool, seen, timeout=interval)
@@ -80,7 +80,7 @@ class Admission:
                 if recalled or loop.time() >= renew_at:
                     await self.renew()
                     renew_at = loop.time() + interval
-                while await self.admit() == BATCH and not self.turns.stopping:
+                while await self.admit() == BATCH and not self.rounds.stopping:
                     pass
                 await self.hold()
                 await self.finish()
@@ -92,7 +92,7 @@ class Admission:
                 log.warning("admission_waits", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(interval)
                 continue
-            metrics.admission_turned(self.turns.end())
+            metrics.admission_round_ended(self.rounds.end())
             await self._feed.wait_beyond(seen, timeout=interval)
 
     async def admit(self) -> int:

@@ -8,12 +8,12 @@ from typing import Literal
 
 from db.pool import Pool
 from events.reader import read_head
-from events.turns import Turns
+from events.rounds import Rounds
 from projections.runner import read_checkpoint
 from service.endpoints import Answer
 
 STUCK_AFTER = 60.0
-"""Seconds in which no turn of a role has ended; one that waits for work is not in a turn."""
+"""Seconds in which no round of a role has ended; one that waits for work is not in a round."""
 
 PATIENCE = 3.0
 """Seconds that the database has to answer; who asks waits not much longer."""
@@ -40,8 +40,8 @@ class Health:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._checks: dict[str, Callable[[], str | None]] = {}
-        self.turns: dict[str, Turns] = {}
-        """Of each role that works in turns, by its name."""
+        self.rounds: dict[str, Rounds] = {}
+        """Of each role that works in rounds, by its name."""
         self.started = False
         self.stopping = False
 
@@ -52,9 +52,9 @@ class Health:
     async def readiness(self) -> Readiness:
         """Where the process stands now."""
         problems = {}
-        for role, turns in self.turns.items():
-            if turns.unfinished > STUCK_AFTER:
-                problems[role] = f"no turn has ended for {turns.unfinished:.0f} s"
+        for role, rounds in self.rounds.items():
+            if rounds.unfinished > STUCK_AFTER:
+                problems[role] = f"no round has ended for {rounds.unfinished:.0f} s"
         problems |= {part: problem for part, check in self._checks.items() if (problem := check())}
         behind = None
         try:

@@ -59,7 +59,7 @@ _commits = _histogram("append_commit_seconds", "One commit of the writer, from s
 _batches = _histogram("append_batch_requests", "Requests in one commit of the writer.", SIZES)
 _ended = _counter("segments_ended", "Attempts at segments that have come to an end.", "outcome")
 _dispatched = _counter("segments_dispatched", "Segments given to workers.", "reason")
-_admission = _histogram("admission_turn_seconds", "One turn of admission.", QUICK)
+_admission = _histogram("admission_round_seconds", "One round of admission.", QUICK)
 _steps = _histogram("step_seconds", "One worker's step of a segment.", SLOW, "step")
 _amc_requests = _counter("amc_requests", "Requests to Amazon.", "operation", "status", "outcome")
 _amc_seconds = _histogram("amc_request_seconds", "One request to Amazon, without waits for rates.", SLOW, "operation")
@@ -95,8 +95,8 @@ def dispatched(reason: str, segments: int) -> None:
     _dispatched.labels(reason).inc(segments)
 
 
-def admission_turned(seconds: float) -> None:
-    """One turn of admission has ended."""
+def admission_round_ended(seconds: float) -> None:
+    """One round of admission has ended."""
     _admission.observe(seconds)
 
 

@@ -8,7 +8,7 @@ from prometheus_client import Metric
 
 from db.pool import Pool
 from events.feed import Feed
-from events.turns import Turns
+from events.rounds import Rounds
 from events.writer import AppendWriter
 from service.backfill.broker import Broker
 from service.backfill.broker.port import Consumption
@@ -134,9 +134,13 @@ def schedules_reading(pool: Pool, clock: Clock) -> Look:
 
 
 def process_state(
-    pool: Pool, writer: AppendWriter, broker: Broker | None, consumption: Consumption | None, turns: Mapping[str, Turns]
+    pool: Pool,
+    writer: AppendWriter,
+    broker: Broker | None,
+    consumption: Consumption | None,
+    rounds: Mapping[str, Rounds],
 ) -> State:
-    """What this process holds and does now. `turns` are those of its roles, by name."""
+    """What this process holds and does now. `rounds` are those of its roles, by name."""
 
     def look() -> Iterable[Metric]:
         idle = pool.get_idle_size()
@@ -144,8 +148,8 @@ def process_state(
         yield gauge("database_connections", "Connections of this process.", ["state"], used)
         yield gauge("database_connections_limit", "How many there may be.", (), [((), pool.get_max_size())])
         yield gauge("append_queue_requests", "Requests that wait for a commit.", (), [((), writer.waiting)])
-        unfinished = [((name,), each.unfinished) for name, each in turns.items()]
-        yield gauge("role_unfinished_seconds", "How long a role's turn has not ended.", ["role"], unfinished)
+        unfinished = [((name,), each.unfinished) for name, each in rounds.items()]
+        yield gauge("role_unfinished_seconds", "How long a role's round has not ended.", ["role"], unfinished)
         if broker is not None:
             yield gauge("broker_up", "Whether publishing and consuming work.", (), [((), float(broker.healthy))])
         if consumption is not None:

@@ -16,7 +16,7 @@ import structlog
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, Conflict
 from events.feed import Feed
-from events.turns import Turns
+from events.rounds import Rounds
 from events.writer import AppendWriter, LogUnavailable, Overloaded
 from projections.runner import wait_projected
 from service.clock import Clock
@@ -65,15 +65,15 @@ class Scheduler:
         self._clock = clock
         self._settings = settings
         self._broken: dict[UUID, float] = {}
-        self.turns = Turns()
+        self.rounds = Rounds()
 
     async def run(self) -> None:
         """Decides whenever a schedule or a collection has moved, or the next run is due, until it is stopped."""
         interval = self._settings.scheduler_interval
         checked = False
-        while not self.turns.stopping:
+        while not self.rounds.stopping:
             seen = self._feed.head
-            self.turns.begin()
+            self.rounds.begin()
             try:
                 # What a decision rests on is who still runs: as of the log's end, not of some time ago.
                 if await wait_projected(self._pool, seen, timeout=interval):
@@ -82,7 +82,7 @@ class Scheduler:
                         checked = True
                     await self.look()
                     pause = await self._pause()
-                    self.turns.end()
+                    self.rounds.end()
                     await self._woken(seen, pause)
             except UNREACHABLE as error:
                 end_if_cancelled(error)

@@ -1,4 +1,4 @@
-"""`/readyz` names what is wrong: also a role whose turns do not end."""
+"""`/readyz` names what is wrong: also a role whose rounds do not end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_a_role_that_is_stuck_is_named_until_it_goes_on(
             await connection.execute(blocked_by)
             writing = asyncio.create_task(service.post("/api/reports", {"name": "moves the log"}))
             problems = await problems_until(service, role, True)
-            assert problems[role].startswith("no turn has ended for ")
+            assert problems[role].startswith("no round has ended for ")
     finally:
         await connection.close()
     assert (await writing).status == 201

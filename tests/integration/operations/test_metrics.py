@@ -59,7 +59,7 @@ async def test_a_backfill_is_counted_from_the_request_to_the_result(
     assert grown("amc_requests_total", operation="refresh_token", status="2xx", outcome="ok") >= 1
     assert grown("amc_request_seconds_count", operation="create_execution") == DAYS
     assert grown("step_seconds_count", step="submit") == DAYS
-    assert grown("admission_turn_seconds_count") > 0
+    assert grown("admission_round_seconds_count") > 0
     template = "/api/reports/{report_id}"
     assert grown("http_requests_total", method="GET", route=template, status="404") == 1
     assert grown("http_request_seconds_count", method="GET", route=template) == 1
