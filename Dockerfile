@@ -18,6 +18,6 @@ ENV PATH=/opt/report-builder/bin:$PATH \
     REPORT_BUILDER_HOST=0.0.0.0
 USER report-builder
 WORKDIR /var/lib/report-builder
-EXPOSE 8080
+EXPOSE 8080 9464
 ENTRYPOINT ["report-builder"]
 CMD ["run"]

@@ -2,7 +2,7 @@
 # by hand (as root; without root the scripts say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench chaos soak lock clean runtime development
+.PHONY: help demo test lint bench chaos soak lock clean runtime development benchmarks
 
 # make clean demo PYTHON=python3.13: another Python than the machine's first one
 export PYTHON ?= python3
@@ -24,7 +24,7 @@ lint: development ## style, types, the direction of imports
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m pip check
 
-bench: development ## measure, and compare with others (ARGS=activity: pages of activity)
+bench: benchmarks ## measure, and compare with others (ARGS=activity: pages of activity, ARGS=segments: the engine)
 	@scripts/with-services python -m tests.bench $(ARGS)
 
 chaos: development ## break things while it works, the long form
@@ -45,3 +45,6 @@ runtime:
 
 development:
 	@scripts/setup development
+
+benchmarks:
+	@scripts/setup bench

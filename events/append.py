@@ -106,6 +106,11 @@ class EncodedRequest:
         self.marks = (next(rows[0][0] for rows in self.events if rows), *((request.key.key,) if request.key else ()))
         self.size = sum(len(row[7]) + len(row[8]) for rows in self.events for row in rows)
 
+    @property
+    def event_types(self) -> list[str]:
+        """The type of each of its events."""
+        return [row[1] for rows in self.events for row in rows]
+
 
 def _unpacked(argument: int, kind: str) -> str:
     """The SQL that makes an array again of a packed column."""

@@ -16,6 +16,7 @@ import structlog
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
 from events.reader import LogDamaged, read_after, read_head
+from events.rounds import Rounds
 
 log = structlog.get_logger()
 
@@ -29,7 +30,8 @@ RING_BYTES = 64 * 1024 * 1024
 
 
 class Feed:
-    """The log as this process sees it. `run` must be running for followers to hear of new events."""
+    """The log as this process sees it. `run` must be running for followers to hear of new events, and `tell` in
+    a process without any."""
 
     def __init__(self, pool: Pool, *, ring_size: int = 8192) -> None:
         self._pool = pool
@@ -41,6 +43,7 @@ class Feed:
         self._moved = asyncio.Condition()
         self._to_notify = 0
         self._untold = asyncio.Event()
+        self.rounds = Rounds()
 
     @property
     def head(self) -> int:
@@ -63,6 +66,10 @@ class Feed:
             tasks.create_task(self._notify())
             tasks.create_task(self._listen())
             tasks.create_task(self._fill())
+
+    async def tell(self) -> None:
+        """All that a process needs which appends and follows nothing: tells the others, until cancelled."""
+        await self._notify()
 
     async def read(self, after: int, limit: int = BATCH) -> list[RecordedEvent]:
         """At most `limit` events after the position, from memory where they are there."""
@@ -94,6 +101,7 @@ class Feed:
     async def _fill(self) -> None:
         while True:
             self._hint.clear()  # before the look, so that a hint during it leads to another
+            self.rounds.begin()
             try:
                 events = await read_after(self._pool, self._head, BATCH)
             except DATABASE_ERRORS as error:
@@ -104,6 +112,7 @@ class Feed:
             except LogDamaged as error:
                 log.critical("log_damaged", error=str(error))
                 raise
+            self.rounds.end()
             if events:
                 self._remember(events)
                 async with self._moved:

@@ -12,6 +12,7 @@ from db.pool import Connection, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
 from events.feed import Feed
 from events.reader import read_after
+from events.rounds import Rounds
 from projections import accounts, backfills, instances, reports, schedules, steps, teams, workflows
 from projections.rows import Rows
 
@@ -77,13 +78,16 @@ class Projector:
         self._pool = pool
         self._feed = feed
         self.stopped_by: str | None = None
+        self.rounds = Rounds()
 
     async def run(self) -> None:
         """Follows the log until cancelled. What it cannot apply it tries again, and says so each time."""
         while True:
+            self.rounds.begin()
             try:
                 position, applied = await project_batch(self._pool)
                 self.stopped_by = None
+                self.rounds.end()
             except Exception as error:
                 end_if_cancelled(error)
                 self.stopped_by = f"{type(error).__name__}: {error}"

@@ -1,11 +1,9 @@
-"""The HTTP application: all routes, one error handler, health."""
+"""The HTTP application: all routes, one error handler."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
 
 import msgspec
 from starlette.applications import Starlette
@@ -17,7 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.pool import Pool
 from events.feed import Feed
-from projections.runner import read_checkpoint
 from service.amc.account_routes import account_routes
 from service.amc.connecting import AccountDesk
 from service.amc.instance_routes import instance_routes
@@ -41,6 +38,9 @@ from service.endpoints import Answer, Endpoint
 from service.http import json_response
 from service.letters.desk import LetterDesk
 from service.letters.routes import letter_routes
+from service.operations.health import Health
+from service.operations.routes import operation_routes
+from service.operations.scrape import Scrape
 from service.problems import EXCEPTION_HANDLERS
 from service.rates.limiter import RateHeaders, Rates
 from service.results.routes import result_routes
@@ -54,21 +54,6 @@ from service.workflows.routes import workflow_routes
 MAX_BODY = 2 * 1024 * 1024
 
 
-class Liveness(Answer, frozen=True, kw_only=True):
-    """The process answers."""
-
-    status: Literal["alive"] = "alive"
-
-
-class Readiness(Answer, frozen=True, kw_only=True):
-    """Whether the process can work. `problems` says by part what is wrong, and `projection_behind` how many
-    events the read models have not applied yet."""
-
-    status: Literal["ready", "unready"]
-    problems: dict[str, str]
-    projection_behind: int | None
-
-
 class ClockAnswer(Answer, frozen=True, kw_only=True):
     """What day and hour it is for schedules and windows. `speed` is 1, unless a developer has set the clock."""
 
@@ -78,8 +63,7 @@ class ClockAnswer(Answer, frozen=True, kw_only=True):
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """What `bootstrap` has made for the routes. `health` answers what is wrong, by part; live streams end when
-    `stopping` is set."""
+    """What `bootstrap` has made for the routes. Live streams end when `stopping` is set."""
 
     pool: Pool
     commands: Commands
@@ -93,7 +77,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     errors: ErrorCounts
     letters: LetterDesk
     stopping: asyncio.Event
-    health: Callable[[], dict[str, str]]
+    health: Health
+    scrape: Scrape
 
 
 def create_app(parts: Parts) -> Starlette:
@@ -101,35 +86,11 @@ def create_app(parts: Parts) -> Starlette:
     pool, commands, teams, clock = parts.pool, parts.commands, parts.teams, parts.clock
     desk = Desk(pool, teams, clock)
 
-    async def alive(request: Request) -> Response:
-        return json_response(Liveness())
-
-    async def ready(request: Request) -> Response:
-        problems = parts.health()
-        try:
-            behind = parts.feed.head - await read_checkpoint(pool)
-        except Exception as error:
-            problems["database"] = type(error).__name__
-            behind = None
-        if parts.stopping.is_set():
-            problems["process"] = "shutting down"
-        body = {"status": "unready" if problems else "ready", "problems": problems, "projection_behind": behind}
-        return json_response(body, 503 if problems else 200)
-
     async def show_clock(request: Request) -> Response:
         return json_response(ClockAnswer(now=clock.now(), speed=clock.speed, settable=clock.settable))
 
     endpoints = [
-        Endpoint("GET", "/healthz", alive, summary="Is the process alive", answer=Liveness, public=True),
-        Endpoint(
-            "GET",
-            "/readyz",
-            ready,
-            summary="Is it ready for work",
-            answer=Readiness,
-            also={503: Readiness},
-            public=True,
-        ),
+        *operation_routes(parts.health, parts.scrape, public=False),
         Endpoint("GET", "/api/clock", show_clock, summary="What time it is", answer=ClockAnswer, public=True),
         *auth_routes(parts.door),
         *builder_routes(desk, commands),

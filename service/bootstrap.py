@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from functools import partial
 from typing import Literal, get_args
 
 import aiohttp
@@ -32,12 +33,24 @@ from service.auth.door import Door, open_door
 from service.auth.edge import Edge
 from service.auth.safety import refuse_unsafe
 from service.backfill.admission import Admission
-from service.backfill.broker import Broker, create_broker
+from service.backfill.broker import Broker, Consumption, create_broker
 from service.backfill.turn import Tools
 from service.backfill.worker import Worker
 from service.clock import Clock, SettableClock
 from service.commands import Commands
+from service.drain import Drain
 from service.letters.desk import LetterDesk, open_broker
+from service.operations import metrics
+from service.operations.health import Health
+from service.operations.readings import (
+    log_reading,
+    process_state,
+    queues_reading,
+    schedules_reading,
+    slots_reading,
+)
+from service.operations.routes import Measured, operations_app
+from service.operations.scrape import Scrape
 from service.rates.limiter import Rates
 from service.results.store import ResultStore
 from service.schedules.scheduler import Scheduler
@@ -47,13 +60,17 @@ from service.teams.limits import Limits, Teams
 
 log = structlog.get_logger()
 
+# What a database that is away may hold the end up for, besides the grace time.
+LAST_APPENDS = 5.0
+
 Role = Literal["api", "admission", "projector", "scheduler", "worker"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class Program(msgspec.Struct, frozen=True):
-    """What runs, for whoever started it. `api_url` is null without the role; `sign_in_url` signs in whoever
-    opens it first, null where that must not be; `failed` is set, with its reason, when a role ends by itself."""
+    """What runs, for whoever started it. `api_url` is null without the role, `operations_url` without a port for
+    metrics; `sign_in_url` signs in whoever opens it first, null where that must not be; `failed` is set, with its
+    reason, when a role ends by itself."""
 
     pool: Pool
     feed: Feed
@@ -61,6 +78,7 @@ class Program(msgspec.Struct, frozen=True):
     broker: Broker | None
     clock: Clock
     api_url: str | None
+    operations_url: str | None
     sign_in_url: str | None
     failed: asyncio.Future[None]
 
@@ -116,13 +134,27 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         store = ResultStore(settings.data_dir / "results")
         store.prepare()
         feed = Feed(pool)
-        writer = AppendWriter(pool, on_appended=feed.appended)
+        writer = AppendWriter(pool, on_appended=feed.appended, on_committed=metrics.committed)
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         stopping = asyncio.Event()
+        drain = Drain(settings.shutdown_grace)
+
+        health, scrape = Health(pool), Scrape()
+        # Workers read the streams of their segments: nothing in them follows the log, which is much to read.
+        follows = set(roles) != {"worker"}
+        if follows:
+            health.rounds["feed"] = feed.rounds
+        scrape.add_reading("log", log_reading(pool, feed if follows else None))
+        operations_url = None
+        if settings.metrics_port is not None:
+            # Until the very end, so that who asks hears that the process is on its way out.
+            operations_url = await stack.enter_async_context(
+                serving(operations_app(health, scrape), settings.metrics_host, settings.metrics_port, grace=1)
+            )
 
         await feed.start()
-        _start_role(stack, "feed", feed.run(), failed)
-        stack.push_async_callback(writer.close)
+        _start_role(stack, "feed", feed.run() if follows else feed.tell(), failed)
+        stack.push_async_callback(_within, LAST_APPENDS, writer.close)
 
         clock = Clock()
         if settings.settable_clock:
@@ -136,38 +168,43 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         projector = Projector(pool, feed)
         if "projector" in roles:
             _start_role(stack, "projector", projector.run(), failed)
+            health.rounds["projector"] = projector.rounds
+            health.check("projector", lambda: projector.stopped_by)
             _start_role(stack, "activity index", ActivityIndexer(pool, feed).run(), failed)
 
-        broker = None
+        broker: Broker | None = None
+        consumption: Consumption | None = None
         if "admission" in roles or "worker" in roles:
             broker = create_broker(settings.amqp_url, prefix=settings.amqp_prefix)
             await broker.start()
             stack.push_async_callback(broker.close)
+            health.check("broker", partial(_broker_problem, broker))
             if "worker" in roles:
-                await _start_worker(stack, Tools(pool, writer, broker, accounts, store, settings, set()))
+                consumption = await _start_worker(Tools(pool, writer, broker, accounts, store, settings, set()))
+                drain.add("worker", consumption.stop)
                 _start_role(stack, "accounts", accounts.try_held(), failed)
             if "admission" in roles:
-                _start_role(stack, "admission", Admission(pool, feed, writer, broker, settings).run(), failed)
+                admission = Admission(pool, feed, writer, broker, settings)
+                task = _start_role(stack, "admission", admission.run(), failed)
+                drain.add("admission", partial(admission.rounds.stop, task))
+                health.rounds["admission"] = admission.rounds
+                scrape.add_reading("queues", queues_reading(broker))
+                scrape.add_reading("slots", slots_reading(pool))
 
         if "scheduler" in roles:
-            _start_role(stack, "scheduler", Scheduler(pool, feed, writer, clock, settings).run(), failed)
-        door: Door | None = None
-
-        def health() -> dict[str, str]:
-            problems = {}
-            if projector.stopped_by:
-                problems["projector"] = projector.stopped_by
-            if broker is not None and not broker.healthy:
-                problems["broker"] = "not connected"
-            if door is not None and (problem := door.problem()):
-                problems["door"] = problem
-            return problems
+            scheduler = Scheduler(pool, feed, writer, clock, settings)
+            task = _start_role(stack, "scheduler", scheduler.run(), failed)
+            drain.add("scheduler", partial(scheduler.rounds.stop, task))
+            health.rounds["scheduler"] = scheduler.rounds
+            scrape.add_reading("schedules", schedules_reading(pool, clock))
+        scrape.add_state(process_state(pool, writer, broker, consumption, health.rounds))
 
         api_url = sign_in_url = None
         if "api" in roles:
             teams = Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules))
-            door = await open_door(settings, pool, session)
+            door: Door = await open_door(settings, pool, session)
             _start_role(stack, "door", door.run(), failed)
+            health.check("door", door.problem)
             rates = Rates(pool, settings)
             _start_role(stack, "rates", rates.run(), failed)
             errors = ErrorCounts(pool, kept_days=settings.error_counts_days)
@@ -188,27 +225,46 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
                     letters=LetterDesk(pool, open_broker(broker, settings)),
                     stopping=stopping,
                     health=health,
+                    scrape=scrape,
                 )
             )
-            api_url = await stack.enter_async_context(
-                serving(Edge(app, door.site), settings.host, settings.port, grace=settings.shutdown_grace)
+            server = await stack.enter_async_context(contextlib.AsyncExitStack())
+            api_url = await server.enter_async_context(
+                serving(Measured(Edge(app, door.site)), settings.host, settings.port, grace=settings.shutdown_grace)
             )
             sign_in_url = door.link(api_url)
-        # First of all at the end: live streams finish, and readiness says so.
-        stack.callback(stopping.set)
-        log.info("started", roles=sorted(roles), api_url=api_url)
-        yield Program(pool, feed, writer, broker, clock, api_url, sign_in_url, failed)
+
+            async def stop_serving(grace: float) -> None:
+                await asyncio.sleep(settings.shutdown_delay)
+                stopping.set()  # live streams end
+                await server.aclose()
+
+            drain.add("api", stop_serving)
+
+        async def leave() -> None:
+            health.stopping = True
+            await drain.run()
+
+        stack.push_async_callback(leave)
+        health.started = True
+        log.info("started", roles=sorted(roles), api_url=api_url, operations_url=operations_url)
+        yield Program(pool, feed, writer, broker, clock, api_url, operations_url, sign_in_url, failed)
 
 
-async def _start_worker(stack: contextlib.AsyncExitStack, tools: Tools) -> None:
+async def _start_worker(tools: Tools) -> Consumption:
     settings = tools.settings
     if missing := [PREFIX + name.upper() for name in OF_DEFAULT if not getattr(settings, name)]:
         log.info("no_default_account", settings=missing, remedy="instances of the account `default` wait for them")
-    consumption = await Worker(tools).start()
-    stack.push_async_callback(consumption.stop, settings.shutdown_grace)
+    return await Worker(tools).start()
 
 
-def _start_role(stack: contextlib.AsyncExitStack, name: str, role: object, failed: asyncio.Future[None]) -> None:
+def _broker_problem(broker: Broker) -> str | None:
+    return None if broker.healthy else "not connected"
+
+
+def _start_role(
+    stack: contextlib.AsyncExitStack, name: str, role: object, failed: asyncio.Future[None]
+) -> asyncio.Task[None]:
     """Runs a role's coroutine until the stack is closed; one that ends before is a failure of the program."""
     task: asyncio.Task[None] = asyncio.ensure_future(role)  # type: ignore[call-overload]
 
@@ -227,6 +283,16 @@ def _start_role(stack: contextlib.AsyncExitStack, name: str, role: object, faile
             await asyncio.wait((task,), timeout=1)
 
     stack.push_async_callback(stop)
+    return task
+
+
+async def _within(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Waits so long for the work's end, and then goes on without it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work()
+    except TimeoutError:
+        log.warning("not_finished_in_time", work=work.__qualname__, seconds=seconds)
 
 
 async def _close_pool(pool: Pool) -> None:

@@ -104,7 +104,7 @@ async def _run(settings: Settings, roles: list[Role]) -> None:
 
 
 def stop_on_signals() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; the second has its usual effect."""
+    """Set by the first SIGTERM or SIGINT; the second ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -112,6 +112,7 @@ def stop_on_signals() -> asyncio.Event:
         stop.set()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)  # not KeyboardInterrupt, which begins to tidy up again
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, first, number)

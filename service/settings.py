@@ -68,6 +68,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()
     """Other sites whose pages may call the API, such as `https://tools.example.com`."""
 
+    # Operations
+    metrics_host: str = "127.0.0.1"
+    """Where `/metrics` and health are served besides the API, to everybody who reaches it."""
+    metrics_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    """Absent: nowhere."""
+
     # Door
     auth_issuer: str | None = None
     """Whose tokens are taken, and where people sign in. Absent: on loopback nobody has to sign in."""
@@ -131,6 +137,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admission_interval: Seconds = 1
     """Longest pause between two admissions when nothing wakes one earlier."""
     shutdown_grace: Seconds = 20
+    shutdown_delay: Annotated[float, Meta(ge=0, le=1e8)] = 0
+    """How long the API takes requests on after SIGTERM, not ready any more, for balancers to turn away."""
 
     # Limits
     max_running_backfills: Count = 5

@@ -92,6 +92,11 @@ class Deployment:
             "--state-dir", str(self.folder / "sandbox"), *options,
         )  # fmt: skip
 
+    @property
+    def running(self) -> list[subprocess.Popen[bytes]]:
+        """The processes, in the order in which they were started."""
+        return list(self._processes)
+
     def kill_everything(self) -> None:
         """SIGKILL to every process at once, the embedded PostgreSQL among them."""
         victims = [process.pid for process in self._processes if process.poll() is None]
@@ -175,12 +180,12 @@ class Api:
 
     async def workflow(self, sql: str = SQL) -> str:
         """The sandbox as an instance, where it is not one yet, and a workflow that sums `numbers` by day."""
-        if not await self.items("/api/instances"):
-            await self.post(
-                "/api/instances",
-                {"instance_id": INSTANCE_ID, "name": "Sandbox", "advertiser_id": "ENTITYSANDBOX1",
-                 "marketplace_id": "ATVPDKIKX0DER", "time_zone": "UTC"},
-            )  # fmt: skip
+        instance = {
+            "instance_id": INSTANCE_ID, "name": "Sandbox", "advertiser_id": "ENTITYSANDBOX1",
+            "marketplace_id": "ATVPDKIKX0DER", "time_zone": "UTC",
+        }  # fmt: skip
+        async with self.http.post(f"{self.deployment.url}/api/instances", json=instance) as response:
+            assert response.status in (201, 409), await response.text()
         workflow = await self.post("/api/workflows", {"name": "Values", "sql_query": sql})
         return str(workflow["workflow_id"])
 

@@ -99,6 +99,12 @@ class RabbitNode:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The running node's process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start the node with the data it has; returns when it takes connections (about 8 s)."""
         if self.running:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from time import perf_counter
 
 import aiohttp
 import msgspec
 
 from service.amc.errors import AmcError, classify_exception, classify_token_answer
 from service.amc.models import Account
+from service.operations import metrics
 
 MARGIN = 60.0
 """Seconds before its end at which a token counts as expired."""
@@ -67,6 +69,7 @@ class TokenSource:
             "client_id": self._account.client_id,
             "client_secret": self._account.client_secret,
         }
+        sent = perf_counter()
         try:
             async with self._session.post(
                 self._account.token_url,
@@ -76,9 +79,15 @@ class TokenSource:
             ) as answer:
                 body = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise classify_exception("refresh_token", error) from None
+            failed = classify_exception("refresh_token", error)
+            metrics.amc_answered("refresh_token", perf_counter() - sent, None, failed.code)
+            raise failed from None
+        seconds = perf_counter() - sent
         if answer.status != 200:
-            raise classify_token_answer(answer.status, body, answer.headers, self._account.secrets())
+            refused = classify_token_answer(answer.status, body, answer.headers, self._account.secrets())
+            metrics.amc_answered("refresh_token", seconds, answer.status, refused.code)
+            raise refused
+        metrics.amc_answered("refresh_token", seconds, answer.status, "ok")
         try:
             grant = msgspec.json.decode(body, type=_Grant, strict=False)
         except msgspec.DecodeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from service.amc.errors import CREATE_EXECUTION, AmcError, classify_answer, clas
 from service.amc.models import Account
 from service.amc.pace import Pace, Place
 from service.amc.tokens import TokenSource
+from service.operations import metrics
 
 Model = TypeVar("Model")
 
@@ -87,6 +89,7 @@ class Transport:
         }
         if call.body is not None:
             headers["Content-Type"] = "application/json"
+        sent = perf_counter()
         try:
             async with self._session.request(
                 call.method,
@@ -100,10 +103,16 @@ class Transport:
             ) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise classify_exception(call.operation, error) from None
+            failed = classify_exception(call.operation, error)
+            metrics.amc_answered(call.operation, perf_counter() - sent, None, failed.code)
+            raise failed from None
+        seconds = perf_counter() - sent
         if not 200 <= answer.status < 300:
             secrets = (*self._account.secrets(), token)
-            raise classify_answer(call.operation, answer.status, content, answer.headers, secrets)
+            refused = classify_answer(call.operation, answer.status, content, answer.headers, secrets)
+            metrics.amc_answered(call.operation, seconds, answer.status, refused.code)
+            raise refused
+        metrics.amc_answered(call.operation, seconds, answer.status, "ok")
         return read(call.operation, wire.read_object, content)
 
 

@@ -19,12 +19,14 @@ from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, Conflict, Write
 from events.envelope import Metadata, NewEvent, new_id, stream_of
 from events.feed import Feed
+from events.rounds import Rounds
 from events.types.collection import CollectionFinished, CollectionHeld
 from events.types.segment import Cancelled
 from events.writer import AppendWriter, LogUnavailable, Overloaded
 from projections.runner import wait_projected
 from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import Broker, PublishFailed
+from service.operations import metrics
 from service.settings import Settings
 from service.teams.limits import backfill_ended
 from service.words import counted
@@ -57,15 +59,17 @@ class Admission:
         self._broker = broker
         self._settings = settings
         self._unsent: tuple[StepMessage, ...] = ()
+        self.rounds = Rounds()
 
     async def run(self) -> None:
-        """Admits whenever the log moves, and at least every `admission_interval` seconds, until cancelled."""
+        """Admits whenever the log moves, and at least every `admission_interval` seconds, until it is stopped."""
         loop = asyncio.get_running_loop()
         interval = self._settings.admission_interval
         renew_at = housekeep_at = 0.0
         lost = not self._broker.durable
-        while True:
+        while not self.rounds.stopping:
             seen = self._feed.head
+            self.rounds.begin()
             try:
                 # What the log has just told is worth little before the read models know it too.
                 await wait_projected(self._pool, seen, timeout=interval)
@@ -80,7 +84,7 @@ class Admission:
                 if recalled or loop.time() >= renew_at:
                     await self.renew()
                     renew_at = loop.time() + interval
-                while await self.admit() == BATCH:
+                while await self.admit() == BATCH and not self.rounds.stopping:
                     pass
                 if loop.time() >= housekeep_at:
                     await self._pool.execute("SELECT forget_idempotency_keys(), forget_credentials()")
@@ -90,11 +94,13 @@ class Admission:
                 log.warning("admission_waits", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(interval)
                 continue
+            metrics.admission_round_ended(self.rounds.end())
             await self._feed.wait_beyond(seen, timeout=interval)
 
     async def admit(self) -> int:
         """Gives free slots and publishes the orders; answers how many."""
         rows = await self._pool.fetch("SELECT * FROM admit_segments($1, $2)", _ids(), self._settings.lease_margin)
+        metrics.dispatched("admitted", len(rows))
         await self._publish(rows)
         return len(rows)
 
@@ -107,6 +113,7 @@ class Admission:
             )
             if rows:
                 log.info("leases_renewed", segments=len(rows))
+            metrics.dispatched("lease_expired", len(rows))
             await self._publish(rows)
             total += len(rows)
             if len(rows) < BATCH:

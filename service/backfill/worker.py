@@ -27,6 +27,7 @@ from service.backfill.orders import Orders
 from service.backfill.segment import Segment, segment_of
 from service.backfill.steps import take
 from service.backfill.turn import LeaseLost, Tools, Turn, event_of
+from service.operations import metrics
 
 log = structlog.get_logger()
 
@@ -97,8 +98,9 @@ class Worker:
         turn = Turn(tools, message, segment, order, await self._orders.standing(segment.collection_id), lease_ends)
         with structlog.contextvars.bound_contextvars(segment_id=message.segment_id, step=segment.step):
             try:
-                async with turn.kept_lease():
-                    await take(turn)
+                with metrics.step_timed(segment.step):
+                    async with turn.kept_lease():
+                        await take(turn)
             except (Conflict, LeaseLost):
                 log.info("step_overtaken")  # another holds a newer fence, and goes on from what is recorded
 

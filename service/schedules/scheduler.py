@@ -16,9 +16,11 @@ import structlog
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, Conflict
 from events.feed import Feed
+from events.rounds import Rounds
 from events.writer import AppendWriter, LogUnavailable, Overloaded
 from projections.runner import wait_projected
 from service.clock import Clock
+from service.operations import metrics
 from service.schedules.decide import Move, advance, release
 from service.schedules.equip import equip
 from service.schedules.read import read_schedules
@@ -64,13 +66,15 @@ class Scheduler:
         self._clock = clock
         self._settings = settings
         self._broken: dict[UUID, float] = {}
+        self.rounds = Rounds()
 
     async def run(self) -> None:
-        """Decides whenever a schedule or a collection has moved, or the next run is due, until cancelled."""
+        """Decides whenever a schedule or a collection has moved, or the next run is due, until it is stopped."""
         interval = self._settings.scheduler_interval
         checked = False
-        while True:
+        while not self.rounds.stopping:
             seen = self._feed.head
+            self.rounds.begin()
             try:
                 # What a decision rests on is who still runs: as of the log's end, not of some time ago.
                 if await wait_projected(self._pool, seen, timeout=interval):
@@ -78,7 +82,9 @@ class Scheduler:
                         await self.check_timetables()
                         checked = True
                     await self.look()
-                    await self._woken(seen, await self._pause())
+                    pause = await self._pause()
+                    self.rounds.end()
+                    await self._woken(seen, pause)
             except UNREACHABLE as error:
                 end_if_cancelled(error)
                 log.warning("scheduler_waits", error=f"{type(error).__name__}: {error}")
@@ -105,7 +111,8 @@ class Scheduler:
     async def _guarded(self, schedule: Schedule) -> bool:
         """Decides one schedule; whether something was recorded. One that is broken stops no other."""
         try:
-            move = self._move(schedule, self._clock.now())
+            now = self._clock.now()
+            move = self._move(schedule, now)
             if not move.events:
                 return False
             move = await equip(self._pool, schedule, move)
@@ -118,6 +125,8 @@ class Scheduler:
             self._broken[schedule.schedule_id] = asyncio.get_running_loop().time() + BROKEN_PAUSE
             log.exception("schedule_broken", schedule_id=str(schedule.schedule_id))
             return False
+        if schedule.next_due is not None and schedule.next_due <= now:
+            metrics.schedule_decided((now - schedule.next_due).total_seconds())
         return True
 
     def _move(self, schedule: Schedule, now: datetime) -> Move:

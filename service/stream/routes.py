@@ -21,6 +21,7 @@ from events.reader import read_after
 from service.auth.caller import Caller, caller_of
 from service.endpoints import Answer, Endpoint, Header, Position, Query, read_query
 from service.http import json_response
+from service.operations import metrics
 from service.server import HANG_UP
 from service.stream.cloudevents import cloud_event
 
@@ -154,7 +155,8 @@ class LiveResponse(StreamingResponse):
                 await send(message)
 
         try:
-            await super().__call__(scope, receive, send_in_time)
+            with metrics.stream_open():
+                await super().__call__(scope, receive, send_in_time)
         except TimeoutError:
             log.info("reader_cut_off", seconds=SEND_TIMEOUT)
             scope["extensions"][HANG_UP]()

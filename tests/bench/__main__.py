@@ -1,5 +1,6 @@
 """`python -m tests.bench [append] [--quick] [--json]`: how many single events a second become durable, ours
 beside others. `python -m tests.bench activity`: how long pages of activity take at a million events.
+`python -m tests.bench segments`: how many segments a second go through RabbitMQ, beside task frameworks.
 
 All appenders run on the same embedded server, each round in a database of its own, one after the other and in another
 order each round. Exit code 1 if a target is missed or a contender has recorded anything wrongly.
@@ -19,9 +20,10 @@ import asyncpg
 import msgspec
 import uvloop
 
-from tests.bench import activity, library, pgbench, pool, writer
+from tests.bench import activity, library, pgbench, pool, throughput, writer
 from tests.bench.measuring import CALLERS, Load, Result, WrongRows
 from tests.bench.report import OURS, Report, report_of, table
+from tests.bench.tasks import LibraryMissing
 from tests.postgres import Database, Server, start_server
 
 Measure = Callable[[Database, Load], Awaitable[Result]]
@@ -42,9 +44,11 @@ class NotDurable(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("append", "activity"), default="append")
+    parser.add_argument("what", nargs="?", choices=("append", "activity", "segments"), default="append")
     parser.add_argument(
-        "--quick", action="store_true", help="3 rounds of 2 s each instead of 5 of 4 s; 20 pages of each"
+        "--quick",
+        action="store_true",
+        help="3 rounds of 2 s each instead of 5 of 4 s; 20 pages of each; 3 rounds of 100 segments instead of 5 of 400",
     )
     parser.add_argument("--json", action="store_true", help="the figures as JSON instead of a table")
     options = parser.parse_args()
@@ -56,17 +60,24 @@ def main() -> int:
             pgbench.find_pgbench()
         server, postgres = start_server(folder / "data")
         try:
-            if options.what == "activity":
+            if options.what == "segments":
+                rounds, count = (3, 100) if options.quick else (5, 400)
+                postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+                lines = uvloop.run(throughput.run(server, postmaster, rounds, count))
+            elif options.what == "activity":
                 pages = uvloop.run(activity.run(server, 20 if options.quick else activity.ROUNDS))
             else:
                 report = uvloop.run(run(server, rounds, load))
         finally:
             asyncio.run(postgres.stop())
-    except (NotDurable, WrongRows, pgbench.PgbenchMissing, pgbench.PgbenchFailed) as error:
+    except (NotDurable, WrongRows, pgbench.PgbenchMissing, pgbench.PgbenchFailed, LibraryMissing) as error:
         print(error, file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    if options.what == "segments":
+        _print(lines, throughput.table(lines, rounds, count), as_json=options.json)
+        return 0
     if options.what == "activity":
         _print(pages, activity.table(pages), as_json=options.json)
         return 1 if any(page.missed for page in pages) else 0

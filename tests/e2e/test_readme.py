@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -20,32 +18,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import commands, with_variables
 from tests.deployment import ROOT, free_port
 from tests.postgres import Server
 from tests.rabbitmq import shared_url
 
 pytestmark = pytest.mark.curl
 
-README = (ROOT / "README.md").read_text("utf-8")
+README = ROOT / "README.md"
 COLUMNS = ["segment_start", "segment_end", "segment_version", "event_date", "impressions", "clicks"]
 DAYS = 8 * 7
-
-
-def commands(mark: str) -> str:
-    """The README's code blocks that follow `<!-- mark -->`, in order."""
-    blocks = re.findall(rf"^<!-- {mark} -->\n```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert blocks, f"the README has no block marked {mark}"
-    return "\n".join(blocks)
-
-
-def with_variables(script: str, values: Mapping[str, str]) -> str:
-    """The script with other values for variables that it sets itself."""
-    lines = script.splitlines()
-    for name, value in values.items():
-        found = [number for number, line in enumerate(lines) if line.removeprefix("export ").startswith(f"{name}=")]
-        assert len(found) == 1, f"the README sets {name} {len(found)} times"
-        lines[found[0]] = f"export {name}={shlex.quote(value)}"
-    return "\n".join(lines)
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -112,7 +94,7 @@ def run_session(folder: Path, url: str) -> str:
     """Runs the README's session, and checks what a reader finds at its end; answers what it printed."""
     if shutil.which("curl") is None:
         pytest.fail("the README's session needs curl, which this machine lacks: apt-get install curl")
-    script = with_variables(commands("session"), {"URL": url})
+    script = with_variables(commands(README, "session"), {"URL": url})
     done = subprocess.run(
         ["bash", "-u"],
         input=script,
@@ -141,7 +123,7 @@ def run_session(folder: Path, url: str) -> str:
 def test_the_session_works_against_the_demo(server_folder: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    assert "\nmake demo\n" in README
+    assert "\nmake demo\n" in README.read_text("utf-8")
     command = [sys.executable, "-m", "service", "demo", "--port", str(port)]
     if Path(sys.prefix) == ROOT / ".venv":  # set up by make, so that `make demo` installs nothing
         command = ["make", "-C", str(ROOT), "demo", f"PORT={port}"]
@@ -159,7 +141,7 @@ async def test_the_session_works_against_separate_processes(server_folder: Path,
     url = f"http://127.0.0.1:{port}"
     async with postgres_server.fresh_database(migrated=False) as database:
         script = with_variables(
-            commands("processes"),
+            commands(README, "processes"),
             {
                 "REPORT_BUILDER_DATABASE_ADMIN_URL": database.admin_url,
                 "REPORT_BUILDER_DATABASE_URL": database.service_url,

@@ -53,7 +53,10 @@ def test_decisions_are_numbered_without_gaps() -> None:
 
 def test_every_dependency_is_explained_once() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
     text = (DOCS / "decisions" / "0001-dependencies.md").read_text("utf-8")
     explained = re.findall(r"^\| `([\w-]+)`", text, re.MULTILINE)
     assert sorted(explained) == sorted({re.split(r"[^\w-]", each)[0] for each in wanted})
