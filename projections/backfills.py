@@ -45,6 +45,7 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     segments_cancelled: int = 0
     segments_skipped: int = 0
     row_count: int = 0
+    null_count: int = 0
     content_key: str = ""
     stream_version: int
     created_at: datetime
@@ -83,6 +84,8 @@ class SegmentRow(msgspec.Struct, kw_only=True):
     finished_at: datetime | None = None
     updated_at: datetime
     front_at: datetime | None = None
+    null_count: int | None = None
+    nulls: str | None = None
 
 
 COLLECTIONS = Table("report_data_collections", "collection_id", CollectionRow)
@@ -151,6 +154,7 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
         segments_total=len(data.segments),
         segments_skipped=len(reused),
         row_count=sum(result.rows for result in reused),
+        null_count=sum(result.nulls or 0 for result in reused),
         content_key=data.content_key,
         schedule_id=data.schedule_id,
         backfill_of_schedule=data.backfill_of_schedule,
@@ -179,6 +183,7 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
             segment.row_count = planned.reuses.rows
             segment.result_bytes = planned.reuses.bytes
             segment.checksum = planned.reuses.checksum
+            segment.null_count = planned.reuses.nulls
             segment.finished_at = event.recorded_at
         rows.add(SEGMENTS, segment)
 
@@ -281,6 +286,10 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             segment.error = None
             segment.finished_at = now
             collection.row_count += data.rows
+            if data.nulls is not None:
+                segment.nulls = encode(data.nulls)
+                segment.null_count = sum(data.nulls.values())
+                collection.null_count += segment.null_count
         case segments.RetryScheduled():
             segment.status = "waiting"
             segment.error = data.error

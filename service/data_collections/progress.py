@@ -21,7 +21,7 @@ from service.data_collections.routes import (
     shown,
 )
 from service.endpoints import Answer, Endpoint, Position, Query, read_query
-from service.http import json_response
+from service.http import json_response, keeping_json
 
 LimitReason = Literal[
     "paused", "held", "cancelling", "account", "first_segment", "parallel_limit", "instance_slots", "instance_day",
@@ -105,7 +105,7 @@ def progress_route(pool: Pool) -> Endpoint:
             "per_hour": None,
             "limited_by": [],
             "estimate": None,
-            "segments": [dict(segment) for segment in segments],
+            "segments": [keeping_json(segment, "nulls") for segment in segments],
         }
         if row["finished_at"] is None and figures is not None:
             answer["per_hour"] = per_hour(row, figures)

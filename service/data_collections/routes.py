@@ -84,6 +84,7 @@ class CollectionAnswer(Answer, frozen=True, kw_only=True):
     cancelled: Act | None
     held: Held | None
     version: int
+    null_count: int
     held_by: Hold | None
 
 
@@ -96,7 +97,8 @@ class CollectionPage(Answer, frozen=True, kw_only=True):
 
 class SegmentAnswer(Answer, frozen=True, kw_only=True):
     """A segment of a collection: the days from `week_start` to `week_end`, both included. A skipped one is there
-    already: its result is that of `reused_segment_id`, equal in all that decides it, and final."""
+    already: its result is that of `reused_segment_id`, equal in all that decides it, and final. `nulls` are the empty
+    fields of its result by column, what AMC has suppressed among them, and `null_count` is how many there are."""
 
     segment_id: UUID
     segment_number: int
@@ -115,6 +117,8 @@ class SegmentAnswer(Answer, frozen=True, kw_only=True):
     submitted_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    null_count: int | None
+    nulls: dict[str, int] | None
 
 
 class ListCollections(Query, frozen=True, kw_only=True):

@@ -84,9 +84,12 @@ class WatchedConnections(Connections):
     reaper: Reaper
 
     def client(self, login: Account) -> Any:
+        client = super().client(login)
+        download = client.download
+        client.download = lambda path: self.reaper.around(download(path), "take")  # type: ignore[method-assign]
         return self.reaper.around(
-            super().client(login), "list_advertisers", "put_workflow", "create_execution", "get_execution",
-            "list_executions", "download_urls", "download",
+            client, "list_advertisers", "put_workflow", "create_execution", "get_execution", "list_executions",
+            "download_urls",
         )  # fmt: skip
 
 
