@@ -30,7 +30,7 @@ from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import Delivery
 from service.backfill.turn import Tools
 from service.backfill.worker import Worker
-from service.results.store import ResultStore
+from service.results.folder_store import FolderStore
 from service.settings import Settings
 from tests.backfill import Seed
 
@@ -117,7 +117,7 @@ class Bench:
 
     def __init__(self, pool: Pool, seed: Seed, sandbox: RunningSandbox, folder: Path) -> None:
         self.pool, self.seed, self.sandbox = pool, seed, sandbox
-        self.store = ResultStore(folder)
+        self.store = FolderStore(folder)
         self.store.prepare()
         self.settings = Settings(
             amc_timeout=0.3, lease_margin=5, amc_poll_delays=(0.0, 0.01), retry_base=0.01, retry_cap=0.01,

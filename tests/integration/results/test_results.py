@@ -122,9 +122,10 @@ async def test_a_large_table_does_not_hold_up_other_requests(
     submitted = await service.submitted(window=numbers.window(3))
     await service.finished(submitted)
 
-    def slowly(*_: Any) -> None:
+    def slowly(*_: Any) -> list[Any]:
         time.sleep(1.5)
-        shutil.copy(numbers.file, _[2])
+        shutil.copy(numbers.file, _[3])
+        return []
 
     monkeypatch.setattr("service.results.read._write", slowly)
     reading = asyncio.create_task(results(service, submitted, "csv"))
