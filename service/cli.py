@@ -297,6 +297,8 @@ cli.add_command(schedules)
 @click.option("--running-seconds", type=float, default=0.0, show_default=True)
 @click.option("--requests-per-second", type=float, default=1000.0, show_default=True)
 @click.option("--max-concurrent", type=int, default=10, show_default=True, help="Per instance; more wait.")
+@click.option("--result-files", type=click.IntRange(1), default=1, show_default=True, help="Split each result so.")
+@click.option("--gzip-results", is_flag=True, help="Pack the files of results.")
 @click.option("--drop-every", type=int, default=0, help="Drop every Nth answer to a create after it has acted.")
 def amc_sandbox(tables: tuple[str, ...], date_column: str, drop_every: int, **options: Any) -> None:
     """Run a server that stands for Amazon Marketing Cloud's API.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -34,6 +35,7 @@ FAST = {
 }
 
 INSTANCE_ID = "amcsandbox1"
+SQL = "SELECT date, SUM(value) AS value FROM numbers GROUP BY date"
 
 
 def free_port() -> int:
@@ -62,8 +64,16 @@ class Deployment:
             **(environment or {}),
         }
 
-    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """`report-builder` with these arguments, its output in a file of the folder."""
+    def start(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, memory: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """`report-builder` with these arguments, its output in a file of the folder. `memory`: the bytes of data that
+        the kernel lets it have."""
+
+        def limit() -> None:
+            if memory is not None:
+                resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
         with (self.folder / "output.log").open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "service", *arguments],
@@ -71,6 +81,7 @@ class Deployment:
                 cwd=self.folder,
                 stdout=output,
                 stderr=output,
+                preexec_fn=limit,
             )
         self._processes.append(process)
         return process
@@ -163,8 +174,8 @@ class Api:
         await self.until("ready", lambda: self.get("/readyz"), seconds=seconds)
         await self.until("sandbox up", self.sandbox_stats, seconds=seconds)
 
-    async def workflow(self) -> str:
-        """The sandbox as an instance, and a workflow that sums `numbers` by day."""
+    async def workflow(self, sql: str = SQL) -> str:
+        """The sandbox as an instance, and a workflow, by default one that sums `numbers` by day."""
         await self.post(
             "/api/instances",
             {"instance_id": INSTANCE_ID, "name": "Sandbox", "advertiser_id": "ENTITYSANDBOX1",
@@ -172,7 +183,7 @@ class Api:
         )  # fmt: skip
         workflow = await self.post(
             "/api/workflows",
-            {"name": "Values", "sql_query": "SELECT date, SUM(value) AS value FROM numbers GROUP BY date"},
+            {"name": "Values", "sql_query": sql},
         )
         return str(workflow["workflow_id"])
 
@@ -187,10 +198,10 @@ class Api:
                 return found
 
     async def submit_backfill(
-        self, first: date, last: date, *, segmentation: str = "daily", parallel_limit: int = 10
+        self, first: date, last: date, *, segmentation: str = "daily", parallel_limit: int = 10, sql: str = SQL
     ) -> str:
         """All four steps; answers the collection."""
-        workflow_id = await self.workflow()
+        workflow_id = await self.workflow(sql)
         report = await self.post("/api/reports", {"name": "Values"})
         path = f"/api/reports/{report['report_id']}"
         window = {"type": "custom", "startDate": first.isoformat(), "endDate": last.isoformat()}
