@@ -45,6 +45,7 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     segments_cancelled: int = 0
     segments_skipped: int = 0
     row_count: int = 0
+    null_count: int = 0
     content_key: str = ""
     stream_version: int
     created_at: datetime
@@ -88,6 +89,8 @@ class SegmentRow(msgspec.Struct, kw_only=True):
     skip_reason: str | None = None
     supersedes: UUID | None = None
     superseded_by: UUID | None = None
+    null_count: int | None = None
+    nulls: str | None = None
 
 
 COLLECTIONS = Table("report_data_collections", "collection_id", CollectionRow)
@@ -161,6 +164,7 @@ def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
         segments_total=len(data.segments),
         segments_skipped=data.segments_skipped,
         row_count=sum(result.rows for result in reused),
+        null_count=sum(result.nulls or 0 for result in reused),
         content_key=data.content_key,
         schedule_id=data.schedule_id,
         backfill_of_schedule=data.backfill_of_schedule,
@@ -199,6 +203,7 @@ def segment_planned(collection_id: UUID, planned: PlannedSegment, at: datetime) 
         segment.row_count = planned.reuses.rows
         segment.result_bytes = planned.reuses.bytes
         segment.checksum = planned.reuses.checksum
+        segment.null_count = planned.reuses.nulls
     return segment
 
 
@@ -319,6 +324,10 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             segment.error = None
             segment.finished_at = now
             collection.row_count += data.rows
+            if data.nulls is not None:
+                segment.nulls = encode(data.nulls)
+                segment.null_count = sum(data.nulls.values())
+                collection.null_count += segment.null_count
         case segments.RetryScheduled():
             segment.status = "waiting"
             segment.error = data.error

@@ -52,7 +52,7 @@ from service.operations.readings import (
 from service.operations.routes import Measured, operations_app
 from service.operations.scrape import Scrape
 from service.rates.limiter import Rates
-from service.results.store import ResultStore
+from service.results.stores import create_store
 from service.schedules.scheduler import Scheduler
 from service.server import serving
 from service.settings import PREFIX, Settings, SettingsError
@@ -131,7 +131,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         async with pool.acquire() as connection:
             await refuse_unfit_role(connection)
 
-        store = ResultStore(settings.data_dir / "results")
+        store = create_store(settings)
         store.prepare()
         feed = Feed(pool)
         writer = AppendWriter(pool, on_appended=feed.appended, on_committed=metrics.committed)

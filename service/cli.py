@@ -300,7 +300,8 @@ cli.add_command(schedules)
 @click.option("--running-seconds", type=float, default=0.0, show_default=True)
 @click.option("--requests-per-second", type=float, default=1000.0, show_default=True)
 @click.option("--max-concurrent", type=int, default=10, show_default=True, help="Per instance; more wait.")
-@click.option("--result-files", type=int, default=1, show_default=True, help="Files that a result comes in.")
+@click.option("--result-files", type=click.IntRange(1), default=1, show_default=True, help="Split each result so.")
+@click.option("--gzip-results", is_flag=True, help="Pack the files of results.")
 @click.option(
     "--url-seconds", type=float, default=600.0, show_default=True, help="How long a result's address is good."
 )

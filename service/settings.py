@@ -44,6 +44,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Used by `migrate` alone."""
     # One connection listens; a step and the feed need one each beside it.
     database_pool_size: Annotated[int, Meta(ge=3)] = 10
+    results_url: str | None = None
+    """`s3://bucket/prefix`: where results are kept. Absent: the folder `results` of `data_dir`."""
+    results_s3_endpoint: str | None = None
+    """Of a store that is not Amazon's. This and the rest absent: as the usual `AWS_` variables say."""
+    results_s3_region: str | None = None
+    results_s3_access_key_id: str | None = None
+    results_s3_secret_access_key: str | None = None
 
     # Broker
     amqp_url: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -68,12 +69,22 @@ class Deployment:
         """That of its processes, for a command that speaks to them."""
         return {**self._environment, "REPORT_BUILDER_API_URL": self.url}
 
-    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """`report-builder` with these arguments, its output in a file of the folder."""
-        return self.start_python("-m", "service", *arguments, environment=environment)
+    def start(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, memory: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """`report-builder` with these arguments, its output in a file of the folder. `memory`: the bytes of data that
+        the kernel lets it have."""
+        return self.start_python("-m", "service", *arguments, environment=environment, memory=memory)
 
-    def start_python(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start_python(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, memory: int | None = None
+    ) -> subprocess.Popen[bytes]:
         """The same for a program of a test's own."""
+
+        def limit() -> None:
+            if memory is not None:
+                resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
         with (self.folder / "output.log").open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, *arguments],
@@ -81,6 +92,7 @@ class Deployment:
                 cwd=self.folder,
                 stdout=output,
                 stderr=output,
+                preexec_fn=limit,
             )
         self._processes.append(process)
         return process

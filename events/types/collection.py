@@ -20,7 +20,8 @@ BackfillStatus = Literal["pending", "in_progress", "completed", "failed", "parti
 class ReusedResult(msgspec.Struct, frozen=True):
     """The result of an earlier segment that stands for this one: equal in all that decides it, and final.
 
-    `rows`, `bytes` and `checksum` are of its Parquet file.
+    `rows`, `bytes` and `checksum` are of its Parquet file, as is `nulls`, over all columns; null where that is not
+    known.
     """
 
     segment_id: UUID
@@ -28,6 +29,7 @@ class ReusedResult(msgspec.Struct, frozen=True):
     rows: int
     bytes: int
     checksum: str
+    nulls: int | None = None
 
 
 class PlannedSegment(msgspec.Struct, frozen=True, omit_defaults=True):

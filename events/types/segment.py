@@ -74,13 +74,18 @@ class Executed(msgspec.Struct, frozen=True):
 
 
 class Completed(msgspec.Struct, frozen=True):
-    """The result is stored. `checksum` is the SHA-256 of the Parquet file and its name in the store."""
+    """The result is stored. `checksum` is the SHA-256 of the Parquet file and its name in the store.
+
+    `nulls`: for each column that has any, its nulls, which came as empty fields. Values that AMC has suppressed are
+    among them; it marks them in no other way. Null where they were not counted yet.
+    """
 
     collection_id: UUID
     execution_id: str
     rows: int
     bytes: int
     checksum: str
+    nulls: dict[str, int] | None = None
 
 
 class RetryScheduled(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import aiohttp
 
-from service.amc import downloads, wire
+from service.amc import wire
+from service.amc.downloads import Download
 from service.amc.errors import CREATE_EXECUTION, AmcError
 from service.amc.models import Account, Advertiser, Execution, ExecutionRequest, Instance, Workflow
 from service.amc.pace import Pace, Place
@@ -126,9 +127,9 @@ class AmcClient:
             raise AmcError("AMC gave no address for the result", kind="transient", code="not_downloadable", status=200)
         return urls
 
-    async def download(self, url: str, path: Path) -> int:
-        """Streams a result file to `path`; see `service.amc.downloads.download`."""
-        return await downloads.download(self._session, url, path, timeout=self._timeout)
+    def download(self, path: Path) -> Download:
+        """A result file on its way to `path`; ask it to `take` an address."""
+        return Download(self._session, path, timeout=self._timeout)
 
     async def list_advertisers(self) -> list[Advertiser]:
         """The AMC accounts (`ENTITY…`) that the login may see."""

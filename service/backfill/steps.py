@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 
@@ -26,8 +25,9 @@ from service.amc.errors import AmcError
 from service.amc.models import Execution, ExecutionRequest, matches
 from service.amc.outcomes import failure_of
 from service.backfill.orders import request_of
+from service.backfill.results import store_result
 from service.backfill.turn import SentTooLate, Turn
-from service.results.convert import BadResult, csv_to_parquet
+from service.results.parts import BadResult
 
 log = structlog.get_logger()
 
@@ -202,12 +202,10 @@ async def fetch(turn: Turn) -> None:
     execution_id = turn.segment.execution_id
     assert execution_id is not None
     assert turn.segment.executed_at is not None
-    await turn.hold_lease()
     try:
-        urls = await turn.amc.download_urls(turn.order.instance, execution_id)
-        rows, checksum, size = await _store_result(turn, urls)
+        result, checksum, size = await store_result(turn, execution_id)
     except OSError as error:
-        # The disk, not Amazon: what AMC has made stays there until there is room for it.
+        # The disk or the store, not Amazon: what AMC has made stays there until there is room for it.
         log.error("result_not_stored", error=str(error))
         await turn.go_on("fetch", turn.settings.retry_base)
     except BadResult as error:
@@ -225,18 +223,8 @@ async def fetch(turn: Turn) -> None:
         superseded = {}
         if older := turn.planned.supersedes:
             superseded = {stream_of("segment", older): Superseded(turn.segment_id, turn.collection_id)}
-        await turn.record(Completed(turn.collection_id, execution_id, rows, size, checksum), also=superseded)
-
-
-async def _store_result(turn: Turn, urls: list[str]) -> tuple[int, str, int]:
-    """Rows, checksum and bytes of the result, once it is in the store."""
-    with turn.tools.store.scratch_folder() as folder:
-        parts = [Path(folder) / f"part-{number}.csv" for number in range(len(urls))]
-        for url, part in zip(urls, parts, strict=True):
-            await turn.amc.download(url, part)
-        result = Path(folder) / "result.parquet"
-        rows = await csv_to_parquet(parts, turn.segment.columns, result)
-        return rows, *await turn.tools.store.keep(result)
+        completed = Completed(turn.collection_id, execution_id, result.rows, size, checksum, result.nulls)
+        await turn.record(completed, also=superseded)
 
 
 async def take(turn: Turn) -> None:

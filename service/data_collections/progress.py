@@ -127,7 +127,7 @@ def progress_route(pool: Pool) -> Endpoint:
             "per_hour": None,
             "limited_by": [],
             "estimate": None,
-            "segments": [keeping_json(segment, "stalled") for segment in segments],
+            "segments": [keeping_json(segment, "stalled", "nulls") for segment in segments],
         }
         if row["finished_at"] is None and figures is not None:
             answer["per_hour"] = per_hour(row, figures)

@@ -15,7 +15,7 @@ async def load_past(pool: Pool, team_id: str, key: str, timezone: str, within: W
         """
         SELECT DISTINCT ON (w.week_start, w.week_end)
                w.week_start, w.week_end, w.submitted_at, w.segment_id, w.collection_id, w.row_count, w.result_bytes,
-               w.checksum
+               w.checksum, w.null_count
           FROM report_data_collections c JOIN report_data_weeks w USING (collection_id)
          WHERE c.team_id = $1 AND c.content_key = $2
            AND w.status = 'completed' AND w.week_start >= $3 AND w.week_end <= $4
@@ -51,7 +51,12 @@ async def load_past(pool: Pool, team_id: str, key: str, timezone: str, within: W
             Window(row["week_start"], row["week_end"]),
             today(timezone, row["submitted_at"]),
             ReusedResult(
-                row["segment_id"], row["collection_id"], row["row_count"], row["result_bytes"], row["checksum"]
+                row["segment_id"],
+                row["collection_id"],
+                row["row_count"],
+                row["result_bytes"],
+                row["checksum"],
+                row["null_count"],
             ),
         )
         for row in rows

@@ -98,6 +98,7 @@ class CollectionAnswer(Answer, frozen=True, kw_only=True):
     cancelled: Act | None
     held: Held | None
     version: int
+    null_count: int
     held_by: Hold | None
 
 
@@ -113,7 +114,8 @@ class SegmentAnswer(Answer, frozen=True, kw_only=True):
     and `skip_reason` says why; where an equal result is there, it is that of `reused_segment_id`. `provisional`:
     Amazon may restate the result's data yet; null where there is none. `supersedes` is the segment whose result it
     fetches again, `superseded_by` the one that has fetched this one's again. One that has `stalled` is not tried again
-    until a person retries it."""
+    until a person retries it. `nulls` are the empty fields of its result by column, what AMC has suppressed among them,
+    and `null_count` is how many there are."""
 
     segment_id: UUID
     segment_number: int
@@ -137,6 +139,8 @@ class SegmentAnswer(Answer, frozen=True, kw_only=True):
     submitted_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    null_count: int | None
+    nulls: dict[str, int] | None
 
 
 class ListCollections(Query, frozen=True, kw_only=True):

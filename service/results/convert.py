@@ -1,23 +1,29 @@
 """AMC's CSV files to one Parquet file, typed as AMC declared the columns.
 
 Comma, double quote, backslash as escape; an empty field is null. A value that its declared type cannot hold
-exactly is an error: DuckDB alone would round 1.5 to a whole number.
+exactly is an error: DuckDB alone would round 1.5 to a whole number. Files are read once, in pieces, and written in
+row groups of as many bytes, so that memory does not grow with the result.
 """
 
 from __future__ import annotations
 
-import asyncio
-import csv
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
+import msgspec
 
 from events.types.segment import ResultColumn
-from service.results.tables import sql_name, sql_text, tables
+from service.results.parts import MAX_ROW, BadResult, Part, read_part
+from service.results.tables import Session, sql_name, sql_text, with_tables
 
-CHUNK = 1024 * 1024
-MAX_FIELD = 2**31 - 1
+# Results of more bytes are converted one at a time in a process: the others would share DuckDB's memory.
+LARGE = 1024 * 1024
+ROW_GROUP_BYTES = 16 * 1024 * 1024
+LARGEST_ROW_GROUP = 122_880  # rows; DuckDB's own
+VECTOR = 2048  # rows that DuckDB works on at once
+
 WHOLE = "[+-]?[0-9]+"
 REAL = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity|nan)"
 
@@ -36,9 +42,14 @@ TYPES = {
 }
 TEXT = ("VARCHAR", "")
 
+_one_at_a_time = ThreadPoolExecutor(1, thread_name_prefix="large-results")
 
-class BadResult(Exception):
-    """The files are not the CSV that AMC announced; the message quotes what does not fit."""
+
+class Converted(msgspec.Struct, frozen=True):
+    """What became of the files: the rows, and for each column that has any the nulls, which were empty fields."""
+
+    rows: int
+    nulls: dict[str, int]
 
 
 def column_type(column: ResultColumn) -> tuple[str, str]:
@@ -52,35 +63,56 @@ def column_type(column: ResultColumn) -> tuple[str, str]:
     return f"DECIMAL({precision}, {scale})", rf"[+-]?([0-9]+\.?[0-9]{{0,{scale}}}0*|\.[0-9]{{0,{scale}}}0*)"
 
 
-async def csv_to_parquet(files: Sequence[Path], columns: Sequence[ResultColumn], target: Path) -> int:
-    """Converts the parts of one result, each with its header, and answers the number of rows. Raises BadResult."""
-    return await asyncio.to_thread(_convert, list(files), list(columns), target)
+async def csv_to_parquet(files: Sequence[Path], columns: Sequence[ResultColumn], target: Path) -> Converted:
+    """Converts the parts of one result, each with its header; they stay in order. Raises BadResult, and OSError where
+    the machine has no room."""
+    size = sum(file.stat().st_size for file in files)
+    return await with_tables(
+        lambda session: _convert(session, files, columns, target), _one_at_a_time if size > LARGE else None
+    )
 
 
-def _convert(files: list[Path], columns: list[ResultColumn], target: Path) -> int:
+def _convert(session: Session, files: Sequence[Path], columns: Sequence[ResultColumn], target: Path) -> Converted:
     names = [column.name for column in columns]
     if len({name.lower() for name in names}) < len(names):
         raise BadResult(f"two columns have the same name: {', '.join(names)}; name them apart in the SQL")
-    plain = [_plain(file, names, target.with_name(f"plain-{n}.csv")) for n, file in enumerate(files)]
-    texts = ", ".join(f"{sql_text(name)}: 'VARCHAR'" for name in names)
-    # Strict reading: a short line, a long one or an open quote is an error, never a dropped row.
-    source = (
-        f"read_csv($files, columns = {{{texts}}}, header = true, auto_detect = false, delim = ',',"
-        """ quote = '"', escape = '"', strict_mode = true, nullstr = '')"""
-    )
+    parts = [
+        read_part(file, names, target.with_name(f"plain-{number}.csv"), session.go_on)
+        for number, file in enumerate(files)
+    ]
+    source = " UNION ALL ".join(_source(part, names) for part in parts)
     copy = (
-        f"COPY (SELECT {', '.join(map(_typed, columns))} FROM {source})"  # noqa: S608
-        f" TO {sql_text(str(target))} (FORMAT parquet, COMPRESSION zstd)"
+        f"COPY (SELECT {', '.join(map(_typed, columns))} FROM ({source}))"  # noqa: S608
+        f" TO {sql_text(str(target))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_row_group(parts)})"
     )
-    with tables() as session:
-        try:
-            session.execute(copy, {"files": [str(file) for file in plain]})
-            counted = session.execute(f"SELECT count(*) FROM read_parquet({sql_text(str(target))})")  # noqa: S608
-            return int(counted.fetchall()[0][0])
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise OSError(str(error)) from error  # the machine's fault, not the file's: to be tried again
-        except duckdb.Error as error:
-            raise BadResult(_said(error)) from error
+    try:
+        rows = session.duckdb.execute(copy).fetchall()[0][0]
+        nulls = session.duckdb.execute(
+            "SELECT column_id, sum(stats_null_count)::BIGINT FROM parquet_metadata($file) GROUP BY column_id",
+            {"file": str(target)},
+        ).fetchall()
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise OSError(str(error)) from error  # the machine's fault, not the file's: to be tried again
+    except duckdb.Error as error:
+        raise BadResult(_said(error)) from error
+    return Converted(int(rows), {names[number]: count for number, count in sorted(nulls) if count})
+
+
+def _source(part: Part, names: Sequence[str]) -> str:
+    """The rows of one file, all columns as text. Strict reading: a short line, a long one or an open quote is an
+    error, never a dropped row."""
+    texts = ", ".join(f"{sql_text(name)}: 'VARCHAR'" for name in names)
+    return (
+        f"SELECT * FROM read_csv({sql_text(str(part.file))}, columns = {{{texts}}}, header = true,"  # noqa: S608
+        f""" auto_detect = false, delim = ',', quote = '"', escape = {sql_text(part.escape)}, strict_mode = true,"""
+        f" nullstr = '', max_line_size = {MAX_ROW}, buffer_size = {2 * MAX_ROW})"
+    )
+
+
+def _row_group(parts: Sequence[Part]) -> int:
+    """Rows of about as many bytes, whole vectors of them: a writer holds a row group until it is full."""
+    rows = ROW_GROUP_BYTES // max(part.row_bytes for part in parts)
+    return min(LARGEST_ROW_GROUP, max(VECTOR, rows // VECTOR * VECTOR))
 
 
 def _typed(column: ResultColumn) -> str:
@@ -90,45 +122,20 @@ def _typed(column: ResultColumn) -> str:
     if kind == "VARCHAR":
         return name
     problem = sql_text(f"column {column.name}: AMC announced {column.data_type}, the file has ")
+    # What reads back as it was written needs no second look; the pattern costs more than both casts.
+    same = "" if kind in SPELLED_FREELY else f" WHEN CAST(TRY_CAST({name} AS {kind}) AS VARCHAR) = {name}"
     return (
-        f"CASE WHEN {name} IS NULL THEN NULL"
+        f"CASE{same and f'{same} THEN TRY_CAST({name} AS {kind})'} WHEN {name} IS NULL THEN NULL"
         f" WHEN regexp_full_match({name}, {sql_text(pattern)}) THEN CAST({name} AS {kind})"
         f" ELSE error({problem} || {name}[:100]) END AS {name}"
     )
 
 
-def _plain(file: Path, names: list[str], target: Path) -> Path:
-    """The file, checked to have this header, as CSV without escapes: itself, or a copy at `target`.
-
-    DuckDB takes a backslash for an escape inside quotes only.
-    """
-    escaped = _has_backslash(file)
-    try:
-        with file.open(encoding="utf-8", newline="") as content:
-            csv.field_size_limit(MAX_FIELD)
-            rows = csv.reader(content, escapechar="\\", strict=True)
-            header = next(rows, [])
-            if header != names:
-                raise BadResult(
-                    f"the header is {','.join(header)[:200]!r}; AMC announced the columns {', '.join(names)}"
-                )
-            if not escaped:
-                return file
-            with target.open("w", encoding="utf-8", newline="") as copy:
-                writer = csv.writer(copy, lineterminator="\n")
-                writer.writerow(header)
-                writer.writerows(rows)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BadResult(f"{file.name} is not CSV in UTF-8: {error}") from error
-    return target
-
-
-def _has_backslash(file: Path) -> bool:
-    with file.open("rb") as content:
-        return any(b"\\" in piece for piece in iter(lambda: content.read(CHUNK), b""))
+# AMC spells these otherwise than DuckDB does, or writing them costs more than the pattern.
+SPELLED_FREELY = ("BOOLEAN", "DOUBLE", "TIMESTAMP")
 
 
 def _said(error: duckdb.Error) -> str:
     """DuckDB's message without its advice about settings."""
-    said = str(error).partition("Possible fixes")[0].partition("LINE 1")[0]
+    said = str(error).partition("Possible")[0].partition("LINE 1")[0]
     return " ".join(said.split())[:500]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
 
+import duckdb
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -17,14 +19,24 @@ from service.data_collections.routes import find_collection
 from service.endpoints import Endpoint, Position, Query, path_id, read_query
 from service.http import wait_position
 from service.problems import Refused
+from service.results.drift import drift_header
 from service.results.read import MEDIA_TYPES, Format, SegmentResult, write_table
-from service.results.store import ResultStore
+from service.results.schema import Unified
+from service.results.store import ResultDamaged, ResultMissing, ResultStore
+from service.results.xlsx import TooLarge
+
+log = structlog.get_logger()
 
 CHUNK = 256 * 1024
 TABLE_HEADERS = {
     "Content-Disposition": "The name of the file.",
     "Report-Segments": "How many of the segments are in it: `completed=C, total=T`.",
+    "Report-Drift": "The columns that are not the same in all of these segments.",
 }
+REFUSALS = (
+    "not_found", "projection_behind", "table_too_large", "result_missing", "result_damaged", "store_unavailable",
+)  # fmt: skip
+PAUSE = 5  # seconds
 
 
 class ReadResults(Query, frozen=True, kw_only=True):
@@ -83,7 +95,7 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
             query=ReadResults,
             answer=tuple(MEDIA_TYPES.values()),
             answer_headers=TABLE_HEADERS,
-            refusals=("not_found", "projection_behind", "result_missing"),
+            refusals=REFUSALS,
         ),
         Endpoint(
             "GET",
@@ -93,7 +105,7 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
             query=ReadResults,
             answer=tuple(MEDIA_TYPES.values()),
             answer_headers=TABLE_HEADERS,
-            refusals=("not_found", "projection_behind", "result_missing"),
+            refusals=REFUSALS,
         ),
     ]
 
@@ -123,42 +135,82 @@ async def _download(
     total: int,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    found = [
-        SegmentResult(row["week_start"], row["week_end"], row["version"], store.path(row["checksum"])) for row in rows
-    ]
-    table = await _table(store, found, format)
+    table, drifted = await _table(store, rows, format)
     return StreamingResponse(
         _pieces(table),
         media_type=MEDIA_TYPES[format],
         headers={
             "Content-Disposition": f'attachment; filename="{name}.{format}"',
             "Content-Length": str(table.seek(0, 2)),
-            "Report-Segments": f"completed={len(found)}, total={total}",
+            "Report-Segments": f"completed={len(rows)}, total={total}",
+            **({"Report-Drift": drift_header(drifted)} if drifted else {}),
             **(headers or {}),
         },
     )
 
 
-async def _table(store: ResultStore, found: Sequence[SegmentResult], format: Format) -> BinaryIO:
-    """The finished table, as an open file that has no name any more: it goes when it is closed.
+async def _table(store: ResultStore, rows: Sequence[Any], format: Format) -> tuple[BinaryIO, list[Unified]]:
+    """The finished table, as an open file that has no name any more: it goes when it is closed; and the columns that
+    are not the same in all segments.
 
     Made before the answer begins, as an answer that has begun cannot turn into an error.
     """
-    if missing := await asyncio.to_thread(_missing, found):
-        raise Refused(
-            "result_missing",
-            f"the files of {len(missing)} completed segments are not below this process's REPORT_BUILDER_DATA_DIR,"
-            f" the first one {missing[0].file.name} of {missing[0].start} to {missing[0].end}; put them back, or"
-            " give all processes the same folder",
-        )
-    with store.scratch_folder() as folder:
-        target = Path(folder) / "table"
-        await write_table(found, format, target)
-        return target.open("rb")
+    try:
+        with store.scratch_folder() as folder:
+            files = await _fetch(store, rows, Path(folder))
+            found = [
+                SegmentResult(row["week_start"], row["week_end"], row["version"], files[row["checksum"]])
+                for row in rows
+            ]
+            target = Path(folder) / "table"
+            drifted = await write_table(found, format, target)
+            return target.open("rb"), drifted
+    except TooLarge as error:
+        raise Refused("table_too_large", str(error)) from None
+    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        log.error("table_not_made", error=str(error))
+        raise Refused("store_unavailable", "this machine has no room for the table now", retry_after=PAUSE) from None
 
 
-def _missing(found: Sequence[SegmentResult]) -> list[SegmentResult]:
-    return [result for result in found if not result.file.is_file()]
+async def _fetch(store: ResultStore, rows: Sequence[Any], folder: Path) -> dict[str, Path]:
+    """The files of the segments, by checksum. Refuses where not all of them are there, or as they were."""
+    first = {row["checksum"]: row for row in reversed(rows)}
+    files = {checksum: folder / f"{checksum}.parquet" for checksum in first}
+    async with asyncio.TaskGroup() as group:
+        asked = {checksum: group.create_task(_problem(store, checksum, file)) for checksum, file in files.items()}
+    for code, where in (task.result() for task in asked.values()):
+        if code == "store_unavailable":
+            raise Refused(code, where, retry_after=PAUSE)
+    for code, words in PROBLEMS.items():
+        wrong = [(first[checksum], task.result()) for checksum, task in asked.items() if task.result()[0] == code]
+        if wrong:
+            row, (_, where) = wrong[0]
+            raise Refused(
+                code,
+                f"the files of {len(wrong)} results {words}; the first one, of the segment {row['week_start']} to"
+                f" {row['week_end']}, is {where}",
+            )
+    return files
+
+
+async def _problem(store: ResultStore, checksum: str, file: Path) -> tuple[str, str]:
+    """Fetches a file; answers the code of what is wrong with it, and where; two empty texts where nothing is."""
+    try:
+        await store.fetch(checksum, file)
+    except ResultMissing as error:
+        return "result_missing", str(error)
+    except ResultDamaged as error:
+        return "result_damaged", str(error)
+    except OSError as error:
+        log.error("result_not_fetched", checksum=checksum, error=str(error))
+        return "store_unavailable", "a file of the results could not be fetched; the log says why"
+    return "", ""
+
+
+PROBLEMS = {
+    "result_missing": "are not in this process's store; put them back, or give all processes the same one",
+    "result_damaged": "are not what was put there; put them back, or run their segments again",
+}
 
 
 async def _pieces(table: BinaryIO) -> AsyncIterator[bytes]:

@@ -1,28 +1,59 @@
-"""Where result files are kept: a folder, each file under the SHA-256 of its content."""
+"""Where result files are kept, each under the SHA-256 of its content: a port, with a folder and S3 behind it.
+
+A name is written once and never changes, so writing it again changes nothing, and whoever reads it can see whether it
+is what was written.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import os
 import shutil
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 SCRATCH_SECONDS = 24 * 3600
 
 
-class ResultStore:
-    """Content-addressed files below `folder`; a name is written once and never changes."""
+class ResultMissing(Exception):
+    """The store has no such file; the message is where it was looked for."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.scratch = folder / "tmp"
+
+class ResultDamaged(Exception):
+    """The file's content is not what its name says; the message is where it is."""
+
+
+class StoreUnavailable(OSError):
+    """The store did not do what it was asked for; it may another time."""
+
+
+class ResultStore(Protocol):
+    """Content-addressed files. Whatever may pass, on this machine or in the store, is an OSError."""
 
     def prepare(self) -> None:
         """Makes the folders, and clears what a killed process left of its work a day ago or earlier."""
+
+    def scratch_folder(self) -> tempfile.TemporaryDirectory[str]:
+        """A folder for work in progress; a killed process leaves it for `prepare`."""
+
+    async def keep(self, file: Path) -> tuple[str, int]:
+        """Puts a finished file of a scratch folder into the store, whole or not at all; it may be gone then. Answers
+        its checksum and its size in bytes."""
+
+    async def fetch(self, checksum: str, target: Path) -> None:
+        """Brings the file with this checksum to `target`, in a scratch folder, to be read only. Raises ResultMissing
+        and ResultDamaged."""
+
+
+class Scratch:
+    """The folder of work in progress that both kinds of store have on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.scratch = folder / "tmp"
+
+    def prepare(self) -> None:
         self.scratch.mkdir(parents=True, exist_ok=True)
         for left in self.scratch.iterdir():
             with suppress(FileNotFoundError):  # another process clears, too
@@ -30,29 +61,15 @@ class ResultStore:
                     shutil.rmtree(left, ignore_errors=True)
 
     def scratch_folder(self) -> tempfile.TemporaryDirectory[str]:
-        """A folder for work in progress, on the same file system; a killed process leaves it for `prepare`."""
         return tempfile.TemporaryDirectory(dir=self.scratch)
 
-    def path(self, checksum: str) -> Path:
-        """Where the file with this checksum is."""
-        return self._folder / checksum[:2] / f"{checksum}.parquet"
 
-    async def keep(self, file: Path) -> tuple[str, int]:
-        """Moves a finished file into the store; answers its checksum and its size in bytes."""
-        return await asyncio.to_thread(self._keep, file)
+def name_of(checksum: str) -> str:
+    """The file's name in any store."""
+    return f"{checksum[:2]}/{checksum}.parquet"
 
-    def _keep(self, file: Path) -> tuple[str, int]:
-        with file.open("rb") as content:
-            checksum = hashlib.file_digest(content, "sha256").hexdigest()
-            os.fsync(content.fileno())
-        size = file.stat().st_size
-        target = self.path(checksum)
-        target.parent.mkdir(exist_ok=True)
-        file.replace(target)
-        # The event that names the file must not outlive it: the folder's entry is made durable too.
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        return checksum, size
+
+def checksum_of(file: Path) -> str:
+    """SHA-256 of the content, 64 hexadecimal digits."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

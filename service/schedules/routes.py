@@ -24,7 +24,7 @@ from service.endpoints import Endpoint, path_id, read_query
 from service.http import etag, json_response, keeping_json, newest, page_of, read_cursor, refuse_stale, wait_position
 from service.problems import Refused
 from service.results.read import MEDIA_TYPES
-from service.results.routes import TABLE_HEADERS, collection_table
+from service.results.routes import REFUSALS, TABLE_HEADERS, collection_table
 from service.results.store import ResultStore
 from service.schedules import decide
 from service.schedules.check import cleaned, refuse_unfit
@@ -277,7 +277,7 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
         Endpoint("GET", one + "/results/latest", latest, summary="Download the newest complete run as one table",
                  query=ReadLatest, answer=tuple(MEDIA_TYPES.values()),
                  answer_headers=TABLE_HEADERS | {"Report-Run": "Which run it is: `run_id=R, nominal=T`."},
-                 refusals=(*reads, "result_missing")),
+                 refusals=tuple(dict.fromkeys((*reads, *REFUSALS)))),
     ]  # fmt: skip
 
 

@@ -140,7 +140,7 @@ class Engine:
                 execution.execution_id,
                 columns,
                 _pages(cursor),
-                files=max(1, min(5, self._options.result_files)),
+                files=max(1, self._options.result_files),
                 compress=self._options.gzip_results,
             ),
         )

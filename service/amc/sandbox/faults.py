@@ -42,6 +42,19 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     echo_secrets: bool = False
     """Refused refreshes and 401s repeat in their text what they were sent."""
 
+    expire_urls_every: Every = 0
+    """Every n-th request for a result file finds its address ended: 403."""
+    break_downloads_every: Every = 0
+    """Every n-th request for a result file is cut off in the middle of what it asked for."""
+    shorten_downloads_every: Every = 0
+    """Every n-th request for a result file is answered with a part of it, without a length, as if it were all."""
+    page_every: Every = 0
+    """Every n-th request for a result file is answered with a page, and 200."""
+    cut_at: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    """Where the two before cut."""
+    wrong_parts: Literal["none", "header", "no_header", "cut"] = "none"
+    """The last of the files is wrong as AMC has made it: other names, no header, or a last line cut short."""
+
     reject_sql_matching: str = ""
     """Workflows whose SQL holds this pattern end REJECTED."""
     reject_reason: str = "SQL query was invalid: From line 1, column 1 to line 1, column 6: Object not found"
@@ -100,6 +113,22 @@ class FaultPlan:
         any_request = self._nth("any", self.faults.drop_every_any)
         create = creates_execution and self._nth("create", self.faults.drop_every)
         return any_request or create
+
+    def url_expires(self) -> bool:
+        """Whether this download finds its address ended."""
+        return self._nth("url", self.faults.expire_urls_every)
+
+    def breaks_download(self) -> bool:
+        """Whether this download is cut off."""
+        return self._nth("break", self.faults.break_downloads_every)
+
+    def shortens_download(self) -> bool:
+        """Whether this download ends early, and does not say so."""
+        return self._nth("shorten", self.faults.shorten_downloads_every)
+
+    def answers_page(self) -> bool:
+        """Whether this download is answered with a page."""
+        return self._nth("page", self.faults.page_every)
 
     def rejects(self, sql: str) -> bool:
         """Whether a workflow with this SQL ends REJECTED."""

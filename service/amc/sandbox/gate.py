@@ -14,6 +14,8 @@ from service.amc.sandbox.sandbox import Sandbox
 
 HANG_UP = "sandbox.hang_up"
 """Key in the scope's extensions: an async callable that cuts the connection, where the server has one."""
+WRITE = "sandbox.write"
+"""Likewise: an async callable that writes bytes to the connection, past the server, and closes it."""
 
 
 class Gate:
@@ -43,7 +45,7 @@ class Gate:
         if faults.drops(route == "POST workflowExecutions"):
             await self._app(scope, receive, _ignore)
             sandbox.stats.dropped += 1
-            await _hang_up(scope, send)
+            await hang_up(scope, send)
             return
         await self._app(scope, receive, self._counted(send))
 
@@ -101,10 +103,11 @@ async def _ignore(message: Message) -> None:
     """Where the answer of a dropped request goes."""
 
 
-async def _hang_up(scope: Scope, send: Send) -> None:
-    hang_up: Callable[[], Awaitable[None]] | None = scope.get("extensions", {}).get(HANG_UP)
-    if hang_up is not None:
-        await hang_up()
+async def hang_up(scope: Scope, send: Send) -> None:
+    """Cuts the connection of the request, where the server can."""
+    cut: Callable[[], Awaitable[None]] | None = scope.get("extensions", {}).get(HANG_UP)
+    if cut is not None:
+        await cut()
         return
     # Under another server: an answer that breaks off is the nearest thing to none.
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})

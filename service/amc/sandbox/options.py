@@ -64,7 +64,7 @@ class SandboxOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Keeps workflows, executions and results through a kill; absent: all is gone with the process."""
     url_seconds: float = 600
     result_files: int = 1
-    """Files that a result is split over (at most 5), each with its header row."""
+    """Files that a result is split over, each with its header row; AMC makes 5 at most."""
     gzip_results: bool = False
 
     faults: Faults = Faults()

@@ -77,6 +77,18 @@ def write(
     return names
 
 
+def spoil(file: Path, how: str) -> None:
+    """Makes a file that is not packed wrong: other names in its `header`, `no_header`, its last line `cut` short."""
+    header, _, rows = file.read_text(encoding="utf-8").partition("\n")
+    match how:
+        case "header":
+            file.write_text(f"other_{header}\n{rows}", encoding="utf-8")
+        case "no_header":
+            file.write_text(rows, encoding="utf-8")
+        case _:
+            file.write_text(f"{header}\n{rows.rpartition(',')[0]}", encoding="utf-8")
+
+
 def _open(path: Path, compress: bool) -> IO[str]:
     if compress:
         return gzip.open(path, "wt", encoding="utf-8", newline="", compresslevel=1)

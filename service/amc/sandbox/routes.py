@@ -10,10 +10,10 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from service.amc.sandbox import execution_routes, workflow_routes
+from service.amc.sandbox import download_routes, execution_routes, workflow_routes
 from service.amc.sandbox.answers import answer, refusal
 from service.amc.sandbox.creation import Refused
 from service.amc.sandbox.faults import Faults
@@ -40,7 +40,7 @@ def create_app(sandbox: Sandbox) -> Starlette:
             Route("/amc/instances", instances, methods=["GET"]),
             *workflow_routes.ROUTES,
             *execution_routes.ROUTES,
-            Route("/results/{execution_id}/{number:int}", result, methods=["GET"]),
+            *download_routes.ROUTES,
             Route("/sandbox/faults", get_faults, methods=["GET"]),
             Route("/sandbox/faults", put_faults, methods=["PUT"]),
             Route("/sandbox/stats", stats, methods=["GET"]),
@@ -129,27 +129,6 @@ async def instances(request: Request) -> Response:
             **({"nextToken": token} if token else {}),
         }
     )
-
-
-async def result(request: Request) -> Response:
-    """A result file, for whoever has the signed address; S3 refuses a second login beside it."""
-    sandbox = sandbox_of(request)
-    if any(name.startswith(("amazon-advertising", "authorization")) for name in request.headers):
-        return Response("<Error><Code>InvalidArgument</Code></Error>", 400, media_type="application/xml")
-    query = request.query_params
-    expires, signature = query.get("X-Amz-Expires", ""), query.get("X-Amz-Signature", "")
-    if not sandbox.signer.accepts(request.url.path, expires, signature):
-        return Response(
-            "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
-            403,
-            media_type="application/xml",
-        )
-    execution = sandbox.executions.get(request.path_params["execution_id"])
-    number = request.path_params["number"]
-    if execution is None or number >= len(execution.files):
-        return Response("<Error><Code>NoSuchKey</Code></Error>", 404, media_type="application/xml")
-    sandbox.stats.downloads += 1
-    return FileResponse(sandbox.results / execution.files[number], media_type="binary/octet-stream")
 
 
 async def get_faults(request: Request) -> Response:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from service.amc.sandbox import results
 from service.amc.sandbox.clock import SandboxClock
 from service.amc.sandbox.creation import Order, Refused, declared_of
 from service.amc.sandbox.engine import Engine, Outcome
@@ -199,7 +200,11 @@ class Sandbox:
         if not done:
             self.engine.interrupt(execution.execution_id)
         try:
-            return await computing
+            outcome = await computing
+            wrong = self.faults.faults.wrong_parts
+            if outcome.files and wrong != "none":
+                await loop.run_in_executor(self._threads, results.spoil, self.results / outcome.files[-1], wrong)
+            return outcome
         except OSError as error:
             return Outcome(status="FAILED", reason=f"The result could not be written: {error.strerror}")
 

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from service.amc.sandbox.gate import HANG_UP
+from service.amc.sandbox.gate import HANG_UP, WRITE
 from service.amc.sandbox.options import SandboxOptions
 from service.amc.sandbox.routes import create_app
 from service.amc.sandbox.sandbox import Sandbox
@@ -128,7 +128,7 @@ def _protocol(connections: dict[Any, _Connection]) -> type[asyncio.Protocol]:
 
 
 def _with_hang_up(app: ASGIApp, connections: dict[Any, _Connection]) -> ASGIApp:
-    """Gives each request the means to cut its own connection; ASGI itself has none."""
+    """Gives each request the means to write to its own connection and to cut it; ASGI itself has none."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         connection = connections.get(tuple((scope.get("client") or ("", 0))[:2]))
@@ -139,7 +139,13 @@ def _with_hang_up(app: ASGIApp, connections: dict[Any, _Connection]) -> ASGIApp:
                 # The server must have seen the cut before we return, or it answers 500 in our place.
                 await connection.lost.wait()
 
-        extensions = {**scope.get("extensions", {}), HANG_UP: hang_up}
+        async def write(content: bytes) -> None:
+            if connection is not None:
+                connection.transport.write(content)
+                connection.transport.close()
+                await connection.lost.wait()
+
+        extensions = {**scope.get("extensions", {}), HANG_UP: hang_up, WRITE: write}
         await app({**scope, "extensions": extensions}, receive, send)
 
     return wrapped

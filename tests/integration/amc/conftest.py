@@ -81,9 +81,15 @@ class Bench:
         rows: list[list[str]] = []
         for number, url in enumerate(await self.client.download_urls(INSTANCE, execution.execution_id)):
             path = folder / f"{execution.execution_id}-{number}.csv"
-            await self.client.download(url, path)
+            await self.download(url, path)
             rows += [line.split(",") for line in path.read_text().split("\n")[1:-1]]
         return rows
+
+    async def download(self, url: str, path: Path) -> int:
+        """Bytes of the file."""
+        download = self.client.download(path)
+        await download.take(url)
+        return download.written
 
     async def faults(self, **faults: object) -> None:
         async with self.session.put(f"{self.handle.base_url}/sandbox/faults", json=faults) as answer:

@@ -36,16 +36,16 @@ async def test_an_expired_or_damaged_address_asks_for_a_new_one(
         bench = await connect(handle)
         execution = await bench.run(bench.request(await bench.save()))
         url = (await bench.client.download_urls(bench.instance, execution.execution_id))[0]
-        await bench.client.download(url, tmp_path / "good.csv")
+        await bench.download(url, tmp_path / "good.csv")
         await asyncio.sleep(0.25)
         for bad in (url, url[:-1] + ("0" if url[-1] != "0" else "1")):
             with pytest.raises(AmcError) as raised:
-                await bench.client.download(bad, tmp_path / "bad.csv")
+                await bench.download(bad, tmp_path / "bad.csv")
             assert (raised.value.kind, raised.value.code) == ("transient", "url_expired")
             assert "X-Amz-Signature" not in str(raised.value)
         assert [path.name for path in tmp_path.iterdir()] == ["good.csv"]
         fresh = (await bench.client.download_urls(bench.instance, execution.execution_id))[0]
-        assert await bench.client.download(fresh, tmp_path / "again.csv") > 0
+        assert await bench.download(fresh, tmp_path / "again.csv") > 0
 
 
 async def test_a_result_that_is_not_there_yet_is_a_transient_error(connect: Connect, adwords: TableFile) -> None:
@@ -68,7 +68,7 @@ async def test_values_are_written_as_amazon_writes_them(connect: Connect, adword
         execution = await bench.run(bench.request(await bench.save(sql)))
         assert execution.status == "SUCCEEDED", execution.status_reason
         url = (await bench.client.download_urls(bench.instance, execution.execution_id))[0]
-        await bench.client.download(url, tmp_path / "values.csv")
+        await bench.download(url, tmp_path / "values.csv")
         text = (tmp_path / "values.csv").read_text()
         assert r'"say \"yes\", a\\b"' in text
         with (tmp_path / "values.csv").open(newline="") as file:
@@ -83,7 +83,7 @@ async def test_an_empty_result_is_a_header_alone(connect: Connect, adwords: Tabl
         name = await bench.save("SELECT keyword_id FROM adwords WHERE clicks < 0 GROUP BY keyword_id")
         execution = await bench.run(bench.request(name))
         url = (await bench.client.download_urls(bench.instance, execution.execution_id))[0]
-        assert await bench.client.download(url, tmp_path / "empty.csv") == len("keyword_id\n")
+        assert await bench.download(url, tmp_path / "empty.csv") == len("keyword_id\n")
 
 
 async def test_the_login_is_never_sent_to_a_download_address(
@@ -96,4 +96,4 @@ async def test_the_login_is_never_sent_to_a_download_address(
         headers = {"Amazon-Advertising-API-ClientId": "x"}
         async with bench.session.get(url, headers=headers) as answer:
             assert answer.status == 400  # the sandbox would notice
-        await bench.client.download(url, tmp_path / "result.csv")
+        await bench.download(url, tmp_path / "result.csv")

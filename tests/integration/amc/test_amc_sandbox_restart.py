@@ -66,7 +66,7 @@ async def test_workflows_and_executions_survive_a_kill(connect: Connect, adwords
             end = await bench.finish(execution)
             assert (end.status, end.create_time) == ("SUCCEEDED", execution.create_time)
         # Addresses outlive the restart as well, and so does the result of the first life.
-        assert await bench.client.download(url, tmp_path / "first.csv") > 0
+        assert await bench.download(url, tmp_path / "first.csv") > 0
         listed = await bench.client.list_executions(
             bench.instance, workflow_id=name, min_creation_time=datetime.now(UTC) - timedelta(minutes=5)
         )

@@ -31,7 +31,7 @@ from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import Delivery
 from service.backfill.turn import Tools
 from service.backfill.worker import Worker
-from service.results.store import ResultStore
+from service.results.folder_store import FolderStore
 from service.settings import Settings
 from tests.backfill import Seed
 
@@ -85,10 +85,13 @@ class WatchedConnections(Connections):
     reaper: Reaper
 
     def client(self, login: Account, account: AccountState | None = None) -> Any:
+        client = super().client(login, account)
+        download = client.download
+        client.download = lambda path: self.reaper.around(download(path), "take")  # type: ignore[method-assign]
         return self.reaper.around(
-            super().client(login, account), "list_advertisers", "put_workflow", "take_place", "create_execution",
-            "get_execution",
-            "list_executions", "download_urls", "download",
+            client, "list_advertisers", "put_workflow", "take_place", "create_execution", "get_execution",
+            "list_executions",
+            "download_urls",
         )  # fmt: skip
 
 
@@ -116,7 +119,7 @@ class Bench:
 
     def __init__(self, pool: Pool, seed: Seed, sandbox: RunningSandbox, folder: Path) -> None:
         self.pool, self.seed, self.sandbox = pool, seed, sandbox
-        self.store = ResultStore(folder)
+        self.store = FolderStore(folder)
         self.store.prepare()
         self.settings = Settings(
             amc_timeout=0.3, lease_margin=5, amc_poll_delays=(0.0, 0.01), retry_base=0.01, retry_cap=0.01,

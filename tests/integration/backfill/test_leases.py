@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -15,6 +14,7 @@ from events.envelope import new_id, stream_of
 from events.reader import read_stream
 from events.types.segment import Failed
 from service.amc.client import AmcClient
+from service.amc.downloads import Download
 from service.amc.sandbox import RunningSandbox
 from tests.backfill import Seed
 from tests.integration.backfill.test_crashes import Bench, bench, sandbox
@@ -46,13 +46,13 @@ async def test_a_segment_that_ended_while_leases_were_renewed_is_left_alone(data
 
 async def test_a_download_that_outlasts_the_lease_keeps_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.settings = msgspec.structs.replace(bench.settings, lease_margin=0.6)
-    download = AmcClient.download
+    take = Download.take
 
-    async def slow(client: AmcClient, url: str, path: Path) -> int:
+    async def slow(download: Download, url: str) -> None:
         await asyncio.sleep(1.5)
-        return await download(client, url, path)
+        await take(download, url)
 
-    monkeypatch.setattr(AmcClient, "download", slow)
+    monkeypatch.setattr(Download, "take", slow)
     renewed = []
 
     async def renew() -> None:

@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from events.types.segment import ResultColumn
-from service.results.convert import BadResult, csv_to_parquet
+from service.results.convert import csv_to_parquet
+from service.results.parts import BadResult
 
 
 def column(name: str, type: str = "STRING", precision: int | None = None, scale: int | None = None) -> ResultColumn:
@@ -32,10 +33,10 @@ def convert(tmp_path: Path) -> Convert:
             files.append(tmp_path / f"part-{number}.csv")
             files[-1].write_bytes(part.encode() if isinstance(part, str) else part)
         target = tmp_path / "result.parquet"
-        count = await csv_to_parquet(files, columns, target)
+        converted = await csv_to_parquet(files, columns, target)
         with duckdb.connect() as database:
             rows = database.execute(f"SELECT * FROM '{target}'").fetchall()
-        assert len(rows) == count
+        assert len(rows) == converted.rows
         return rows
 
     return convert

@@ -58,8 +58,9 @@ async def test_columns_that_only_some_segments_have_are_null_elsewhere(folder: F
         folder.segment(2, "SELECT 2 AS b, DATE '2025-01-02' AS c"),
         folder.segment(3, "SELECT 'empty' AS d LIMIT 0"),
     )
-    assert columns == ["segment_start", "segment_end", "segment_version", "a", "b", "c", "d"]
-    assert [row[3:] for row in rows] == [("x", 1, None, None), (None, 2, date(2025, 1, 2), None)]
+    # Those of the newest first, then what only older ones have.
+    assert columns == ["segment_start", "segment_end", "segment_version", "d", "b", "c", "a"]
+    assert [row[3:] for row in rows] == [(None, 1, None, "x"), (None, 2, date(2025, 1, 2), None)]
 
 
 async def test_a_column_whose_type_changed_keeps_every_value(folder: Folder) -> None:
@@ -116,7 +117,7 @@ async def test_csv_quotes_what_needs_it(folder: Folder) -> None:
 async def test_json_is_json_even_with_numbers_that_it_has_not(folder: Folder) -> None:
     sql = "SELECT 'nan'::DOUBLE AS a, '-inf'::FLOAT AS b, 0.1::DOUBLE AS c, 12345678901234567.89 AS d"
     target = folder.path / "table"
-    await write_table([folder.segment(1, sql), folder.segment(2, "SELECT NULL AS a")], "json", target)
+    await write_table([folder.segment(1, sql), folder.segment(2, "SELECT NULL::DOUBLE AS a")], "json", target)
 
     def refuse(name: str) -> None:
         raise ValueError(name)
