@@ -73,6 +73,11 @@ BEGIN
         ) s
        WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL
          AND coalesce(c.segments_failed < c.stop_at_failures, true)
+         -- One at work without a lease has ended in the log alone: whether it failed is waited for where that counts.
+         AND (c.stop_at_failures IS NULL OR NOT EXISTS (
+               SELECT FROM report_data_weeks w
+                WHERE w.collection_id = c.collection_id AND w.status IN ('dispatched', 'submitted', 'running')
+                  AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)))
          -- A pause, a hold or a change that the read model has not seen yet counts already: it is waited for.
          AND NOT EXISTS (SELECT FROM report_builder_audit e
                           WHERE e.stream = 'collection-' || c.collection_id AND e.stream_version > c.stream_version)
