@@ -57,6 +57,7 @@ class Seed:
         oldest_first: bool = False,
         max_attempts: int = 5,
         sql_checked: bool = True,
+        stop_after_failures: int | None = None,
     ) -> UUID:
         """A collection of daily segments that ends on `last`, whose SQL AMC knows; answers its id."""
         collection_id = new_id()
@@ -69,7 +70,7 @@ class Seed:
             lookback_config=CustomLookback(start_date=first, end_date=last),
             segmentation_config=SegmentationConfig(
                 type="daily", parallel_limit=parallel_limit, max_attempts=max_attempts,
-                order="oldest_first" if oldest_first else "newest_first",
+                order="oldest_first" if oldest_first else "newest_first", stop_after_failures=stop_after_failures,
             ),
             segments=tuple(PlannedSegment(new_id(), number, day, day) for number, day in enumerate(days, 1)),
             sql_checked=sql_checked,

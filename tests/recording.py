@@ -107,14 +107,17 @@ async def record_collection(connection: Connection, segments: int) -> tuple[UUID
     return collection_id, [planned.segment_id for planned in data.segments]
 
 
-Move = Literal["admit", "resend", "intend", "submit", "start", "execute", "complete", "retry", "release", "fail"]
+Move = Literal[
+    "admit", "resend", "intend", "submit", "start", "execute", "complete", "retry", "release", "fail", "stall",
+    "give_back", "resume",
+]  # fmt: skip
 
 # What may follow a segment's state in its stream; a person may retry a failed one.
 MOVES: dict[str, tuple[Move, ...]] = {
     "pending": ("admit",),
-    "dispatched": ("resend", "intend", "submit", "retry", "release", "fail"),
-    "submitted": ("resend", "start", "execute", "retry", "fail"),
-    "running": ("resend", "execute", "complete", "retry", "fail"),
+    "dispatched": ("resend", "intend", "submit", "retry", "release", "fail", "stall", "give_back"),
+    "submitted": ("resend", "start", "execute", "retry", "fail", "stall", "resume"),
+    "running": ("resend", "execute", "complete", "retry", "fail", "stall", "resume"),
     "waiting": ("admit", "fail"),
     "failed": ("admit",),
     "completed": (),
@@ -127,6 +130,7 @@ STATE_AFTER: dict[Move, str] = {
     "complete": "completed",
     "retry": "waiting",
     "release": "pending",
+    "give_back": "pending",
     "fail": "failed",
 }
 RETRY_AT = datetime(2025, 3, 1, tzinfo=UTC)
@@ -146,6 +150,9 @@ def segment_event(move: Move, collection_id: UUID, *, attempt: int = 1, rows: in
         "complete": lambda: segment.Completed(collection_id, "execution-1", rows, rows * 10, "c0ffee"),
         "retry": lambda: segment.RetryScheduled(collection_id, attempt, "transient", "503", RETRY_AT),
         "release": lambda: segment.Released(collection_id, attempt, "account_held"),
+        "stall": lambda: segment.Stalled(collection_id, attempt, "poll", 10, True, "it died"),
+        "give_back": lambda: segment.Stalled(collection_id, attempt, "submit", 10, False, "it died"),
+        "resume": lambda: segment.Resumed(collection_id, attempt, "poll"),
         "fail": lambda: segment.Failed(collection_id, attempt, "permanent", "no such column"),
     }
     return made[move]()

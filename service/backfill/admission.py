@@ -78,14 +78,20 @@ class Admission:
                     await self._pool.execute("UPDATE segment_leases SET lease_until = clock_timestamp()")
                     lost = False
                 recalled = await self.cancel()
+                unsent = None
+                try:
+                    await self.send_unsent()
+                    if recalled or loop.time() >= renew_at:
+                        await self.renew()
+                        renew_at = loop.time() + interval
+                    while await self.admit() == BATCH and not self.rounds.stopping:
+                        pass
+                except PublishFailed as error:
+                    unsent = error  # what needs no broker goes on without it
                 await self.hold()
                 await self.finish()
-                await self.send_unsent()
-                if recalled or loop.time() >= renew_at:
-                    await self.renew()
-                    renew_at = loop.time() + interval
-                while await self.admit() == BATCH and not self.rounds.stopping:
-                    pass
+                if unsent:
+                    raise unsent
                 if loop.time() >= housekeep_at:
                     await self._pool.execute("SELECT forget_idempotency_keys(), forget_credentials()")
                     housekeep_at = loop.time() + HOUSEKEEPING_INTERVAL

@@ -325,3 +325,17 @@ async def test_one_runs_first_until_amc_has_taken_the_sql(pool: Pool, seed: Seed
     await seed.append(stream_of("segment", first["segment_id"]), Executed(collection, "e", ()))
     await seed.project()
     assert len(await admit(pool)) == 4
+
+
+async def test_failures_that_the_read_model_has_not_seen_count_already(pool: Pool, seed: Seed) -> None:
+    await seed.instance()
+    collection_id = await seed.collection(5, parallel_limit=1, stop_after_failures=2)
+    await seed.project()
+    [row] = await admit(pool)
+    await seed.project()
+    await seed.append(stream_of("segment", row["segment_id"]), Failed(collection_id, 1, "permanent", "no"))
+    [row] = await admit(pool)  # one may fail
+    await seed.append(stream_of("segment", row["segment_id"]), Failed(collection_id, 1, "permanent", "no"))
+    assert await admit(pool) == []
+    await seed.project()
+    assert await admit(pool) == []
