@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import msgspec
 import pytest
 
@@ -139,31 +140,36 @@ async def test_a_worker_whose_calls_hang_hands_its_steps_back_at_once(site: Site
 
 
 @pytest.mark.rabbitmq
-async def test_admission_publishes_what_it_has_admitted_before_it_ends(site: Site, rabbit: RabbitNode) -> None:
+async def test_admission_publishes_what_it_is_admitting_before_it_ends(
+    site: Site, rabbit: RabbitNode, database: Database
+) -> None:
     first, last = write_numbers(site.folder / "numbers.csv", DAYS)
     site.start("api,projector")
     site.deployment.start_sandbox(site.folder / "numbers.csv")
     await site.api.ready()
-    admission = site.start("admission", AMQP_URL=rabbit.url, AMQP_PREFIX="shutdown-admission", SHUTDOWN_GRACE="9")
+    broker_of_its_own = {"AMQP_URL": rabbit.url, "AMQP_PREFIX": "shutdown-admission"}
+    admission = site.start("admission", SHUTDOWN_GRACE="60", **broker_of_its_own)
     await site.ready(admission)
-    rabbit.pause()
+    connection = await asyncpg.connect(database.admin_url)
     try:
+        # As another admission would that is at it just now.
+        await connection.execute("SELECT pg_advisory_lock(hashtext('admit_segments'))")
         await site.api.submit_backfill(first, last)
-        await site.counted("a segment admitted", "SELECT count(*) FROM segment_leases")
+        await site.counted("an admission under way", "SELECT count(*) FROM pg_locks WHERE NOT granted")
         admission.terminate()
         await site.says_that_it_leaves(admission)
     finally:
-        rabbit.resume()
+        await connection.close()
     assert await site.ended(admission) == 0, site.deployment.output()
+    assert await site.pool.fetchval("SELECT count(*) FROM segment_leases") == 1
     broker = create_broker(rabbit.url, prefix="shutdown-admission")
     await broker.start()
-    published = (await broker.depths())["shutdown-admission.work.bulk"]
+    assert (await broker.depths())["shutdown-admission.work.bulk"] == 1
     await broker.close()
-    assert published == await site.pool.fetchval("SELECT count(*) FROM segment_leases")
 
 
 async def test_the_api_says_that_it_leaves_and_answers_what_has_begun(site: Site) -> None:
-    api = site.start("api", SHUTDOWN_DELAY="1", SHUTDOWN_GRACE="10")
+    api = site.start("api", SHUTDOWN_DELAY="1", SHUTDOWN_GRACE="60")
     projector = site.start("projector")
     await site.ready(api, projector)
     begun = await _Slow.begin(site.deployment.port)
