@@ -24,7 +24,7 @@ lint: development ## style, types, the direction of imports
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m pip check
 
-bench: development ## measure, and compare with others (ARGS=activity: pages of activity)
+bench: development ## measure, and compare with others (ARGS=activity: pages of activity; ARGS=results: CSV to Parquet)
 	@scripts/with-services python -m tests.bench $(ARGS)
 
 chaos: development ## break things while it works, the long form
