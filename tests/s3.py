@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -46,10 +45,9 @@ class S3Server:
 
     def start(self) -> None:
         """On the same port each time."""
-        program = Path(sys.executable).parent / "rclone"
         self._process = subprocess.Popen(
             [
-                shutil.which("rclone", path=str(program.parent)) or "rclone", "serve", "s3",
+                Path(sys.executable).parent / "rclone", "serve", "s3",
                 "--addr", f"127.0.0.1:{self._port}", "--auth-key", f"{ACCESS_KEY_ID},{SECRET_ACCESS_KEY}",
                 # What a test changes in the folder is seen at once.
                 "--vfs-cache-mode", "off", "--dir-cache-time", "0s", "--config", "/dev/null", "--log-level", "ERROR",

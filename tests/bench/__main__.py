@@ -1,6 +1,8 @@
 """`python -m tests.bench [append] [--quick] [--json]`: how many single events a second become durable, ours
 beside others. `python -m tests.bench activity`: how long pages of activity take at a million events.
 `python -m tests.bench segments`: how many segments a second go through RabbitMQ, beside task frameworks.
+`python -m tests.bench results`: how fast a result's CSV becomes Parquet, beside DuckDB's own COPY and SHA-256 of the
+same file.
 
 All appenders run on the same embedded server, each round in a database of its own, one after the other and in another
 order each round. Exit code 1 if a target is missed or a contender has recorded anything wrongly.
@@ -20,7 +22,7 @@ import asyncpg
 import msgspec
 import uvloop
 
-from tests.bench import activity, library, pgbench, pool, throughput, writer
+from tests.bench import activity, library, pgbench, pool, results, throughput, writer
 from tests.bench.measuring import CALLERS, Load, Result, WrongRows
 from tests.bench.report import OURS, Report, report_of, table
 from tests.bench.tasks import LibraryMissing
@@ -44,7 +46,7 @@ class NotDurable(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("append", "activity", "segments"), default="append")
+    parser.add_argument("what", nargs="?", choices=("append", "activity", "segments", "results"), default="append")
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -52,6 +54,10 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="the figures as JSON instead of a table")
     options = parser.parse_args()
+    if options.what == "results":
+        measured = results.run(50 if options.quick else 250, 3)
+        _print(measured, results.table(measured), as_json=options.json)
+        return 0
     rounds, load = (3, Load(1, 2)) if options.quick else (5, Load(2, 4))
     # Not in a private folder: as root the server runs as another user, who must be able to pass through.
     folder = Path(tempfile.mkdtemp(prefix="report-builder-bench-", dir="/var/tmp"))

@@ -17,6 +17,7 @@ import pytest
 
 from tests.deployment import Api, Deployment, write_numbers
 from tests.rabbitmq import RabbitNode
+from tests.s3 import S3Server
 
 LONG = os.environ.get("TEST_LENGTH") == "long"
 ROWS = 5_200_000 if LONG else 520_000  # of about 197 bytes
@@ -61,11 +62,22 @@ async def download(http: aiohttp.ClientSession, url: str, target: Path) -> None:
                 file.write(piece)
 
 
+@pytest.fixture(params=["folder", "s3"] if LONG else ["folder"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Settings of the store, as variables."""
+    if request.param == "folder":
+        yield {}
+        return
+    server = S3Server(tmp_path)
+    yield {f"REPORT_BUILDER_{name.upper()}": value for name, value in server.settings().items()}
+    server.stop()
+
+
 @pytest.mark.rabbitmq
 async def test_a_large_result_goes_through_a_worker_with_little_memory(
-    server_folder: Path, http: aiohttp.ClientSession, rabbit: RabbitNode
+    server_folder: Path, http: aiohttp.ClientSession, rabbit: RabbitNode, store: dict[str, str]
 ) -> None:
-    deployment = Deployment(server_folder, {"REPORT_BUILDER_AMQP_URL": rabbit.url})
+    deployment = Deployment(server_folder, {"REPORT_BUILDER_AMQP_URL": rabbit.url, **store})
     api = Api(http, deployment)
     table = server_folder / "numbers.csv"
     first, _ = write_numbers(table, 3)
