@@ -155,6 +155,7 @@ async def test_admission_publishes_what_it_is_admitting_before_it_ends(
         # As another admission would that is at it just now.
         await connection.execute("SELECT pg_advisory_lock(hashtext('admit_segments'))")
         await site.api.submit_backfill(first, last)
+        await site.counted("something to admit", "SELECT count(*) FROM report_data_weeks")
         await site.counted("an admission under way", "SELECT count(*) FROM pg_locks WHERE NOT granted")
         admission.terminate()
         await site.says_that_it_leaves(admission)
