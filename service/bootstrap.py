@@ -43,6 +43,7 @@ from service.letters.desk import LetterDesk, open_broker
 from service.operations import metrics
 from service.operations.health import Health
 from service.operations.readings import (
+    amc_reading,
     log_reading,
     process_state,
     queues_reading,
@@ -190,6 +191,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
                 health.rounds["admission"] = admission.rounds
                 scrape.add_reading("queues", queues_reading(broker))
                 scrape.add_reading("slots", slots_reading(pool))
+                scrape.add_reading("amc", amc_reading(pool, settings.amc_requests_per_second))
 
         if "scheduler" in roles:
             scheduler = Scheduler(pool, feed, writer, clock, settings)

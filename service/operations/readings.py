@@ -100,6 +100,48 @@ def slots_reading(pool: Pool) -> Look:
     return look
 
 
+PACES = """
+SELECT p.account_id, amc_rate(p, coalesce(a.requests_per_second, $1), clock_timestamp()) AS rate
+  FROM amc_paces p LEFT JOIN amc_account_states a USING (account_id)
+"""
+FAILING = """
+SELECT instance_id, failures, greatest(extract(epoch FROM open_until - clock_timestamp()), 0)::float8 AS resting
+  FROM amc_breakers
+"""
+
+
+def amc_reading(pool: Pool, most: float) -> Look:
+    """How fast each account may call Amazon now, `most` calls per second where it has no rate of its own, and the
+    instances on which AMC fails."""
+
+    async def look() -> Sequence[Metric]:
+        paces = await pool.fetch(PACES, most)
+        failing = await pool.fetch(FAILING)
+        instance = ["amc_instance"]
+        return (
+            gauge(
+                "amc_rate",
+                "Calls per second that Amazon lets pass.",
+                ["account"],
+                [((row["account_id"],), row["rate"]) for row in paces],
+            ),
+            gauge(
+                "amc_instance_failures",
+                "Calls in a row that AMC has failed.",
+                instance,
+                [((row["instance_id"],), row["failures"]) for row in failing],
+            ),
+            gauge(
+                "amc_instance_resting_seconds",
+                "Until AMC is tried again.",
+                instance,
+                [((row["instance_id"],), row["resting"] or 0.0) for row in failing],
+            ),
+        )
+
+    return look
+
+
 def queues_reading(broker: Broker) -> Look:
     """How many messages wait in each queue."""
 
