@@ -45,6 +45,7 @@ from service.problems import EXCEPTION_HANDLERS
 from service.rates.limiter import RateHeaders, Rates
 from service.results.routes import result_routes
 from service.results.store import ResultStore
+from service.results.versions import version_route
 from service.schedules.routes import schedule_routes
 from service.stream.routes import stream_routes
 from service.teams.limits import Teams
@@ -106,6 +107,7 @@ def create_app(parts: Parts) -> Starlette:
         *control_routes(pool, commands, teams),
         collection_creation(pool, commands, teams, clock),
         *result_routes(pool, parts.store),
+        version_route(pool),
         *schedule_routes(pool, commands, teams, parts.store, clock),
         *stream_routes(pool, parts.feed, parts.stopping, parts.door.lapsed),
         *audit_routes(pool),

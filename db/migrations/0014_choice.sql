@@ -17,8 +17,10 @@ ALTER TABLE report_data_weeks
     CHECK (coalesce(skip_reason IN ('final', 'has_result'), false) = (reused_segment_id IS NOT NULL)
            AND (reused_segment_id IS NULL OR (checksum IS NOT NULL AND row_count IS NOT NULL)));
 -- include functions/complete_through.sql
+-- include functions/report_complete_through.sql
 
 -- migrate:down
+DROP FUNCTION report_complete_through;
 DROP FUNCTION complete_through;
 ALTER TABLE report_data_weeks DROP CONSTRAINT report_data_weeks_reused_check,
   DROP CONSTRAINT report_data_weeks_skipped_check, DROP COLUMN superseded_by, DROP COLUMN supersedes,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 from uuid import UUID
 
 import duckdb
@@ -14,15 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from db.pool import Pool
-from service.auth.caller import caller_of
 from service.data_collections.routes import find_collection
-from service.endpoints import Endpoint, Position, Query, path_id, read_query
-from service.http import wait_position
+from service.endpoints import Endpoint, Position, Query, read_query
 from service.problems import Refused
 from service.results.drift import drift_header
 from service.results.read import MEDIA_TYPES, Format, SegmentResult, write_table
 from service.results.schema import Unified
 from service.results.store import ResultDamaged, ResultMissing, ResultStore
+from service.results.versions import VERSIONS, find_report
 from service.results.xlsx import TooLarge
 
 log = structlog.get_logger()
@@ -32,6 +32,7 @@ TABLE_HEADERS = {
     "Content-Disposition": "The name of the file.",
     "Report-Segments": "How many of the segments are in it: `completed=C, total=T`.",
     "Report-Drift": "The columns that are not the same in all of these segments.",
+    "Complete-Through": "The last day to which there are results without a gap, and Amazon's data was complete.",
 }
 REFUSALS = (
     "not_found", "projection_behind", "table_too_large", "result_missing", "result_damaged", "store_unavailable",
@@ -46,6 +47,12 @@ class ReadResults(Query, frozen=True, kw_only=True):
     min_position: Position = 0
 
 
+class ReadReportResults(ReadResults, frozen=True, kw_only=True):
+    """The form of the table, and whether each window is in it once, with its newest version, or with all of them."""
+
+    versions: Literal["newest", "all"] = "newest"
+
+
 def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
     """The routes over the read models behind `pool` and the files of `store`."""
 
@@ -57,34 +64,20 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
         )
 
     async def of_report(request: Request) -> Response:
-        query = read_query(request, ReadResults)
-        await wait_position(pool, query.min_position)
-        report_id, team_id = path_id(request, "report_id", "report"), caller_of(request).team_id
-        known = await pool.fetchval(
-            "SELECT true FROM reports WHERE report_id = $1 AND team_id = $2", report_id, team_id
-        )
-        if not known:
-            raise Refused("not_found", f"there is no report {report_id}")
-        # A version is counted per window: its first result is 1, and the newest stands for it.
+        query = read_query(request, ReadReportResults)
+        report_id = await find_report(pool, request, query.min_position)
         rows = await pool.fetch(
-            """
-            SELECT DISTINCT ON (week_start, week_end) week_start, week_end, checksum, version
-              FROM (SELECT week_start, week_end, checksum,
-                           row_number() OVER (PARTITION BY week_start, week_end ORDER BY w.finished_at)::int AS version
-                      FROM report_data_weeks w JOIN report_data_collections USING (collection_id)
-                     WHERE report_id = $1 AND team_id = $2 AND checksum IS NOT NULL) complete
-             ORDER BY week_start, week_end, version DESC
-            """,
+            f"{VERSIONS} SELECT * FROM versions WHERE newest OR $2 ORDER BY week_start, week_end, version",  # noqa: S608
             report_id,
-            team_id,
+            query.versions == "all",
         )
         windows = await pool.fetchval(
             "SELECT count(DISTINCT (week_start, week_end)) FROM report_data_weeks"
-            "  JOIN report_data_collections USING (collection_id) WHERE report_id = $1 AND team_id = $2",
+            "  JOIN report_data_collections USING (collection_id) WHERE report_id = $1",
             report_id,
-            team_id,
         )
-        return await _download(store, rows, query.format, report_id, windows)
+        through = await pool.fetchval("SELECT report_complete_through($1)", report_id)
+        return await _download(store, rows, query.format, report_id, windows, through)
 
     return [
         Endpoint(
@@ -102,7 +95,7 @@ def result_routes(pool: Pool, store: ResultStore) -> list[Endpoint]:
             "/api/reports/{report_id}/results",
             of_report,
             summary="Download a report's results over its backfill and its runs as one table",
-            query=ReadResults,
+            query=ReadReportResults,
             answer=tuple(MEDIA_TYPES.values()),
             answer_headers=TABLE_HEADERS,
             refusals=REFUSALS,
@@ -124,7 +117,8 @@ async def collection_table(
         " WHERE collection_id = $1 AND checksum IS NOT NULL ORDER BY week_start, segment_number",
         collection_id,
     )
-    return await _download(store, rows, format, collection_id, segments_total, headers)
+    through = await pool.fetchval("SELECT complete_through($1)", collection_id)
+    return await _download(store, rows, format, collection_id, segments_total, through, headers)
 
 
 async def _download(
@@ -133,6 +127,7 @@ async def _download(
     format: Format,
     name: UUID,
     total: int,
+    complete_through: date | None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     table, drifted = await _table(store, rows, format)
@@ -144,6 +139,7 @@ async def _download(
             "Content-Length": str(table.seek(0, 2)),
             "Report-Segments": f"completed={len(rows)}, total={total}",
             **({"Report-Drift": drift_header(drifted)} if drifted else {}),
+            **({"Complete-Through": complete_through.isoformat()} if complete_through else {}),
             **(headers or {}),
         },
     )
