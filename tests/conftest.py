@@ -16,6 +16,7 @@ import pytest
 
 from db.pool import Pool, open_pool
 from tests.postgres import Database, Server, start_server
+from tests.rabbitmq import RabbitNode, shared_node
 
 # Machines are shared: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("ours", deadline=None)
@@ -78,6 +79,12 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
     pool = await open_pool(database.service_url)
     yield pool
     await pool.close()
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> RabbitNode:
+    """A RabbitMQ node for all tests that leave it whole: each names queues of its own."""
+    return shared_node()
 
 
 @pytest.fixture

@@ -52,11 +52,14 @@ class Deployment:
         self.port, self.sandbox_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.sandbox_url = f"http://127.0.0.1:{self.sandbox_port}"
+        self.queues = f"of-{folder.name}"
+        """Begins the names of its queues, where it has a broker."""
         self._processes: list[subprocess.Popen[bytes]] = []
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("REPORT_BUILDER_")},
             **FAST,
             "REPORT_BUILDER_DATA_DIR": str(folder / "data"),
+            "REPORT_BUILDER_AMQP_PREFIX": self.queues,
             "REPORT_BUILDER_PORT": str(self.port),
             "REPORT_BUILDER_AMC_BASE_URL": self.sandbox_url,
             "REPORT_BUILDER_AMC_TOKEN_URL": f"{self.sandbox_url}/auth/o2/token",

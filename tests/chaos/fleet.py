@@ -18,7 +18,11 @@ LONG = os.environ.get("TEST_LENGTH") == "long"
 DAYS = 300 if LONG else 40
 AT_ONCE = 6
 PATIENCE = 300 if LONG else 90
-ROLES = ("api", "projector", "admission", "admission", "worker", "worker")
+ROLES = (
+    ("api", "projector", "admission", "admission", "worker", "worker")
+    if LONG
+    else ("api,projector", "admission", "worker", "worker")
+)
 
 
 class Fleet:

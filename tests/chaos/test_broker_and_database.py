@@ -78,10 +78,11 @@ async def test_rabbitmq_emptied_is_filled_again(fleet: Fleet, rabbit: RabbitNode
 async def test_rabbitmq_out_of_memory_stops_the_work_and_wears_nothing_out(
     fleet: Fleet, rabbit: RabbitNode, http: aiohttp.ClientSession
 ) -> None:
-    backfill = await fleet.backfill(http, "RabbitMQ out of memory")
-    await backfill.completed(0.1)
+    # Paused until the alarm is there: the command takes as long as the whole backfill may.
+    backfill = await fleet.backfill(http, "RabbitMQ out of memory", paused=True)
     await asyncio.to_thread(rabbit.ctl, "set_vm_memory_high_watermark", "0.0001")
     try:
+        await backfill.resume()
         await asyncio.sleep(ALARM)
         assert await backfill.count() < DAYS  # no step can be ordered
     finally:

@@ -16,8 +16,6 @@ from tests.rabbitmq import RabbitCluster
 
 pytestmark = pytest.mark.rabbitmq
 
-WORK = "report_builder.work.bulk"
-
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RabbitCluster]:
@@ -39,15 +37,16 @@ async def fleet(cluster: RabbitCluster, server_folder: Path) -> AsyncIterator[Fl
 async def test_the_leader_of_a_cluster_of_three_killed_loses_nothing(fleet: Fleet, cluster: RabbitCluster) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
         await Api(http, fleet.deployment).ready(60)
+        work = f"{fleet.deployment.queues}.work.bulk"
         members = await asyncio.to_thread(cluster.ctl, "list_queues", "--no-table-headers", "name", "members")
-        ours = [line for line in members.splitlines() if line.startswith("report_builder.")]
+        ours = [line for line in members.splitlines() if line.startswith(fleet.deployment.queues)]
         assert ours
         assert all(line.count("@localhost") == 3 for line in ours), members
-        leader = (await asyncio.to_thread(cluster.leaders))[WORK]
+        leader = (await asyncio.to_thread(cluster.leaders))[work]
         backfill = await fleet.backfill(http, "leader killed")
         await backfill.completed(0.2)
         await asyncio.to_thread(cluster.nodes[leader].kill)
         await backfill.completed(0.5)
-        assert (await asyncio.to_thread(cluster.leaders))[WORK] != leader
+        assert (await asyncio.to_thread(cluster.leaders))[work] != leader
         await backfill.ends_exact()
         assert (await backfill.api.get("/api/dead-letters"))["items"] == []

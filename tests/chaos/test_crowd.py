@@ -28,12 +28,6 @@ SEED = 20261123
 pytestmark = pytest.mark.rabbitmq
 
 
-@pytest.fixture(scope="module")
-def rabbit() -> Iterator[RabbitNode]:
-    with RabbitNode() as node:
-        yield node
-
-
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
@@ -42,7 +36,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def crowd(server_folder: Path, rabbit: RabbitNode, http: aiohttp.ClientSession) -> Iterator[Crowd]:
-    settings = environment(REPORT_BUILDER_AMQP_URL=rabbit.url, REPORT_BUILDER_AMQP_PREFIX=f"of-{server_folder.name}")
+    settings = environment(REPORT_BUILDER_AMQP_URL=rabbit.url)
     crowd = Crowd(server_folder, http, people=PEOPLE, each=EACH, days=DAYS, **settings)
     yield crowd
     crowd.deployment.stop()
@@ -50,7 +44,7 @@ def crowd(server_folder: Path, rabbit: RabbitNode, http: aiohttp.ClientSession) 
 
 async def test_people_share_the_slots_fairly_and_never_have_one_too_many(crowd: Crowd) -> None:
     crowd.start_sandbox("--running-seconds", "0.1")
-    crowd.start(ROLES if LONG else ("api", "projector", "admission", "admission", "worker", "worker"))
+    crowd.start(ROLES if LONG else ("api,projector", "admission", "admission", "worker", "worker"))
     await crowd.submit()
     await crowd.finished(seconds=PATIENCE)
     await crowd.assert_exact()
@@ -62,7 +56,7 @@ async def test_people_share_the_slots_fairly_and_never_have_one_too_many(crowd: 
 async def test_processes_killed_at_random_lose_nothing_and_do_nothing_twice(crowd: Crowd) -> None:
     chance = random.Random(SEED)
     crowd.start_sandbox("--running-seconds", "0.1")
-    processes = crowd.start(ROLES if LONG else ("api", "projector", "admission", "worker", "worker"))
+    processes = crowd.start(ROLES if LONG else ("api", "projector,admission", "worker", "worker"))
     await crowd.submit()
     for _ in range(KILLING):
         await asyncio.sleep(1)

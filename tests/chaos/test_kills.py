@@ -21,12 +21,6 @@ DAYS = 365 if os.environ.get("TEST_LENGTH") == "long" else 60
 PATIENCE = 240 if DAYS > 60 else 90
 
 
-@pytest.fixture(scope="module")
-def rabbit() -> Iterator[RabbitNode]:
-    with RabbitNode() as node:
-        yield node
-
-
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
@@ -77,8 +71,8 @@ def begin(server_folder: Path, http: aiohttp.ClientSession) -> Iterator[Begin]:
 
 
 def spread_over_processes(deployment: Deployment) -> dict[str, list[subprocess.Popen[bytes]]]:
-    """API, projector, two admissions and two workers, each a process of its own."""
-    roles = ["api", "projector", "admission", "admission", "worker", "worker"]
+    """API, projector, admission and two workers, each a process of its own."""
+    roles = ["api", "projector", "admission", "worker", "worker"]
     processes: dict[str, list[subprocess.Popen[bytes]]] = {}
     for role in roles:
         processes.setdefault(role, []).append(deployment.start("run", "--roles", role))
@@ -107,7 +101,7 @@ async def test_spread_over_processes_it_keeps_to_the_parallel_limit(begin: Begin
     await year.submit(parallel_limit=4)
     await year.completed(0.1)
     queues = rabbit.ctl("list_queues", "name", "type", "messages")
-    ours = [line for line in queues.splitlines() if line.startswith("report_builder.")]
+    ours = [line for line in queues.splitlines() if line.startswith(year.deployment.queues)]
     assert ours
     assert all("quorum" in line for line in ours), queues
     await year.ends_exact()

@@ -40,12 +40,6 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-@pytest.fixture
-def rabbit() -> Iterator[RabbitNode]:
-    with RabbitNode() as node:
-        yield node
-
-
 def peak(pid: int) -> int:
     """Bytes of memory that a process has held at most, shared pages included."""
     status = Path(f"/proc/{pid}/status").read_text()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,10 @@ from tests.postgres import OwnServer
 from tests.rabbitmq import RabbitNode
 
 WORKERS = Path(__file__).with_name("dying_workers.py")
-QUEUE = "report_builder.work.bulk"
 UNREADABLE = b"this is no order"
 NONSENSE = StepMessage("no segment", "no collection", "nobody", "poll", 1, 1, "bulk")
 
 pytestmark = pytest.mark.rabbitmq
-
-
-@pytest.fixture(scope="module")
-def rabbit() -> Iterator[RabbitNode]:
-    with RabbitNode() as node:
-        yield node
 
 
 @pytest.fixture
@@ -56,12 +49,12 @@ def said(fleet: Fleet, *arguments: str) -> Any:
     return [msgspec.json.decode(line) for line in finished.stdout.splitlines()]
 
 
-async def publish(rabbit: RabbitNode, *bodies: bytes) -> None:
+async def publish(rabbit: RabbitNode, queue: str, *bodies: bytes) -> None:
     """As anyone could who may write to the queue."""
     async with await aio_pika.connect(rabbit.url) as connection:
         channel = await connection.channel()
         for body in bodies:
-            await channel.default_exchange.publish(aio_pika.Message(body), QUEUE)
+            await channel.default_exchange.publish(aio_pika.Message(body), queue)
 
 
 async def progress_of(backfill: Backfill) -> Any:
@@ -80,7 +73,7 @@ async def test_poison_comes_to_rest_among_the_dead_letters_and_the_rest_is_unhar
         deadly = planned["segments"][DAYS // 2]["segment_id"]
         poison.write_text(f"{deadly} {step}")
         await backfill.resume()
-        await publish(rabbit, UNREADABLE, encode(NONSENSE))
+        await publish(rabbit, f"{fleet.deployment.queues}.work.bulk", UNREADABLE, encode(NONSENSE))
 
         async def at_rest() -> Any:
             progress = await progress_of(backfill)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -90,12 +90,6 @@ class Site:
     async def ended(self, process: Process) -> int:
         """The exit code, which must come within the grace time and what handing back may take."""
         return await asyncio.to_thread(process.wait, GRACE + 20)
-
-
-@pytest.fixture(scope="module")
-def rabbit() -> Iterator[RabbitNode]:
-    with RabbitNode() as node:
-        yield node
 
 
 @pytest.fixture
