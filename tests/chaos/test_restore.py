@@ -124,7 +124,19 @@ def for_reading(folder: Path) -> None:
     for each in (folder, folder / "data"):
         each.chmod(0o755)
     # What comes and goes below `tmp` meanwhile is none of the backup's business.
-    command = ["find", folder / "data" / "results", "-name", "tmp", "-prune", "-o", "-exec", "chmod", "a+rX", "{}", "+"]
+    command = [
+        "find",
+        str(folder / "data" / "results"),
+        "-name",
+        "tmp",
+        "-prune",
+        "-o",
+        "-exec",
+        "chmod",
+        "a+rX",
+        "{}",
+        "+",
+    ]
     subprocess.run(command, check=True)
 
 
