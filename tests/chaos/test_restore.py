@@ -85,13 +85,12 @@ async def test_a_backfill_completes_on_a_database_restored_to_a_moment_of_its_mi
         for_reading(server_folder)
         run_as_printed("backup", ADMIN=database.admin_url, DATA_DIR=server_folder / "data", BACKUP=backup)
         await api.completed(collection_id, 12, seconds=60)
-        moment = await fetchval(database, "SELECT clock_timestamp()")
-        before = await fetchval(database, SUBMITTED)
+        # By one statement, so that nothing comes in between.
+        moment, before = await fetchval(database, f"SELECT (clock_timestamp(), ({SUBMITTED}))")
         await api.completed(collection_id, 20, seconds=60)
         await archived(database, archive, api)
         service.kill()
         service.wait()
-        begun = (await api.sandbox_stats())["created"]
     finally:
         postgres15.stop(data)
 
@@ -99,6 +98,8 @@ async def test_a_backfill_completes_on_a_database_restored_to_a_moment_of_its_mi
         run_as_printed(
             "restore", BASE=backup / "base", ARCHIVE=archive, RESTORED=restored, SOCKET=folder, MOMENT=moment
         )
+        # Now, when also the creates that were on their way at the kill have come in.
+        begun = (await api.sandbox_stats())["created"]
         known = await fetchval(database, SUBMITTED)
         assert before - 4 <= known <= before + 4, "not the moment that was asked for"
         assert await fetchval(database, "SELECT count(*) = max(position) FROM report_builder_audit")
