@@ -189,7 +189,7 @@ class Api:
             await asyncio.sleep(0.1)
         raise AssertionError(f"not {what} within {seconds} s; last: {answer}\n{self.deployment.output()}")
 
-    async def ready(self, seconds: float = 30) -> None:
+    async def ready(self, seconds: float = 90) -> None:
         await self.until("ready", lambda: self.get("/readyz"), seconds=seconds)
         await self.until("sandbox up", self.sandbox_stats, seconds=seconds)
 

@@ -125,21 +125,6 @@ async def test_single_processes_killed_one_after_another_lose_nothing(begin: Beg
     await year.ends_exact()
 
 
-@pytest.mark.rabbitmq
-async def test_a_broker_that_loses_everything_it_held_is_filled_again(begin: Begin) -> None:
-    with RabbitNode() as node:
-        year = begin(REPORT_BUILDER_AMQP_URL=node.url)
-        year.start_sandbox()
-        spread_over_processes(year.deployment)
-        await year.submit()
-        await year.completed(0.25)
-        node.kill()
-        node.wipe()
-        node.start()
-        await year.ends_exact()
-        year.deployment.stop()
-
-
 async def test_answers_dropped_after_acting_never_lead_to_a_second_execution(begin: Begin) -> None:
     year = begin()
     year.start_sandbox("--drop-every", "5")

@@ -1,7 +1,7 @@
 """Amazon on its worst days: 429s, 500s, answers that are lost, expired tokens, rejected executions, addresses that
 expire, results in pieces. What can complete does, the rest says why in Amazon's words, and Amazon is not hammered.
 
-`make test` runs 24 segments, `make chaos` a year of them.
+`make test` runs 20 segments, `make chaos` a year of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 from tests.chaos.crowd import LONG, Crowd
 
-DAYS = 365 if LONG else 24
+DAYS = 365 if LONG else 20
 PATIENCE = 1200 if LONG else 150
 RATE = 60
 REJECTED = "Access to the requested columns was denied for this window."
