@@ -41,7 +41,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SENT_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID", "Report-Builder-Team")
 SHOWN_HEADERS = (
     "Content-Disposition", "ETag", "Location", "More", "Next-After", "RateLimit", "RateLimit-Policy", "Report-Run",
-    "Report-Drift", "Report-Segments", "Retry-After", "WWW-Authenticate",
+    "Complete-Through", "Report-Drift", "Report-Segments", "Retry-After", "WWW-Authenticate",
 )  # fmt: skip
 
 
