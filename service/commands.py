@@ -7,8 +7,8 @@ the append is refused and nothing has happened.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -20,7 +20,7 @@ from events import codec
 from events.append import AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
 from events.envelope import stream_of
 from events.reader import read_head
-from events.validation import Body
+from events.validation import Body, Problem
 from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
 from service.endpoints import Recorded
@@ -40,6 +40,16 @@ class WithReason(Body, frozen=True, kw_only=True):
     """Why, in the caller's own words; it is recorded."""
 
     reason: Reason | None = None
+
+
+class Change(Body, frozen=True, kw_only=True):
+    """Base of bodies that change what they name of a thing, and leave the rest as it is."""
+
+    @classmethod
+    def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
+        if not given.keys() - {"reason"}:
+            fields = [name for name in cls.__struct_fields__ if name != "reason"]
+            yield Problem("", f"changes nothing; give one of {', '.join(fields)}")
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -13,14 +13,14 @@ from starlette.responses import Response
 from db.pool import Pool
 from events.append import Write
 from events.types.account import AccountLimitsSet, Region
-from events.validation import Body, Problem
+from events.validation import Body
 from service.amc.account_answers import SELECT_ACCOUNTS, AccountAnswer, default_account, shown
 from service.amc.accounts import DEFAULT, AccountState, Status
 from service.amc.connecting import AccountDesk
 from service.amc.connections import account_write
 from service.amc.vault import Credentials, Secret
 from service.auth.caller import Caller, caller_of
-from service.commands import Commands, Decision
+from service.commands import Change, Commands, Decision
 from service.endpoints import Answer, Endpoint, Position, Query, Recorded, path_id, read_query
 from service.http import etag, json_response, name_cursor, page_of, read_name_cursor, refuse_stale, wait_position
 from service.problems import Refused
@@ -76,18 +76,13 @@ class ReconnectAccount(SecretBody, frozen=True, kw_only=True):
     refresh_token: SecretText | None = None
 
 
-class ChangeAccount(Body, frozen=True, kw_only=True):
+class ChangeAccount(Change, frozen=True, kw_only=True):
     """Limits towards Amazon; what is left out stays, 0 takes a limit of its own away. `max_concurrent`: executions at
     once over all its instances; `requests_per_second` and `burst`: calls per second, and at once."""
 
     max_concurrent: Annotated[int, Meta(ge=0, le=10_000)] | None = None
     requests_per_second: Annotated[float, Meta(ge=0, le=10_000)] | None = None
     burst: Annotated[int, Meta(ge=0, le=10_000)] | None = None
-
-    @classmethod
-    def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
-        if not given:
-            yield Problem("", f"changes nothing; give one of {', '.join(cls.__struct_fields__)}")
 
 
 class DisconnectAccount(Body, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -22,7 +21,7 @@ from service.amc.accounts import DEFAULT, Hold, load_account
 from service.amc.holds import held_account, hold_in
 from service.amc.instances import OwnedInstance, load_owned
 from service.auth.caller import Caller, caller_of
-from service.commands import Commands, Decision
+from service.commands import Change, Commands, Decision
 from service.endpoints import Answer, Endpoint, Position, Query, Recorded, read_query
 from service.http import etag, json_response, name_cursor, page_of, read_name_cursor, refuse_stale, wait_position
 from service.problems import Refused
@@ -63,7 +62,7 @@ class AddInstance(Body, frozen=True, kw_only=True):
     max_executions_per_day: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
 
 
-class ChangeInstance(Body, frozen=True, kw_only=True):
+class ChangeInstance(Change, frozen=True, kw_only=True):
     """What is to change; what is left out stays. `max_executions_per_day` 0 takes the limit away."""
 
     name: Name | None = None
@@ -71,11 +70,6 @@ class ChangeInstance(Body, frozen=True, kw_only=True):
     retention_days: Retention | None = None
     final_after_days: FinalAfter | None = None
     max_executions_per_day: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
-
-    @classmethod
-    def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
-        if not given:
-            yield Problem("", f"changes nothing; give one of {', '.join(cls.__struct_fields__)}")
 
 
 class GrantInstance(Body, frozen=True, kw_only=True):

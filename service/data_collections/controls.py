@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
 import msgspec
-from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
 from db.pool import Pool
 from events.append import Write
-from events.configurations import SegmentOrder
 from events.envelope import Metadata, NewEvent, stream_of
 from events.reader import read_head, read_stream
 from events.types.collection import CollectionCancelled
@@ -23,75 +21,21 @@ from events.validation import Body, Problem
 from projections.backfills import Stall
 from service.amc.instances import load_instance
 from service.auth.caller import Caller
-from service.commands import Commands, Decision, Reason, WithReason
+from service.commands import Commands, Decision, WithReason
 from service.data_collections import state as collections
-from service.data_collections.segmentation import SegmentType
+from service.data_collections.models import (
+    ChangeCollection,
+    CollectionMoved,
+    CollectionRetriedAnswer,
+    RetrySegments,
+    SplitSegment,
+    ToFront,
+)
 from service.data_collections.state import Collection, collection_of
 from service.endpoints import Endpoint, Handler, Recorded, path_id
 from service.http import refuse_stale, wait_position
 from service.problems import Refused
 from service.teams.limits import Teams, backfill_ended
-
-
-class ChangeCollection(Body, frozen=True, kw_only=True):
-    """Changes how the rest of a collection runs; what is not given stays. `stop_after_failures` counts those that
-    fail from then on, and 0 takes it away."""
-
-    parallel_limit: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-    max_attempts: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-    order: SegmentOrder | None = None
-    stop_after_failures: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
-    reason: Reason | None = None
-
-    @classmethod
-    def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
-        if not given.keys() - {"reason"}:
-            fields = [name for name in cls.__struct_fields__ if name != "reason"]
-            yield Problem("", f"changes nothing; give one of {', '.join(fields)}")
-
-
-class ToFront(Body, frozen=True, kw_only=True):
-    """Puts the collection before the others of its owner, or with `segment_id` that segment before the others of
-    the collection."""
-
-    segment_id: UUID | None = None
-    reason: Reason | None = None
-
-
-class RetrySegments(Body, frozen=True, kw_only=True):
-    """Runs failed segments again and lets stalled ones go on: those named, or all of them."""
-
-    segment_ids: Annotated[tuple[UUID, ...], Meta(min_length=1)] | None = None
-    reason: Reason | None = None
-
-
-class SplitSegment(Body, frozen=True, kw_only=True):
-    """Runs a failed segment again in pieces: calendar months, weeks or days; by default the largest of these that cut
-    it at all."""
-
-    segment_id: UUID
-    into: SegmentType | None = None
-    reason: Reason | None = None
-
-
-class CollectionMoved(Recorded, frozen=True, kw_only=True):
-    """The collection after a command."""
-
-    collection_id: UUID
-    version: int
-    paused: bool
-    cancelled: bool
-    held: bool
-    parallel_limit: int
-    max_attempts: int
-    stop_after_failures: int | None
-    order: SegmentOrder
-
-
-class CollectionRetriedAnswer(CollectionMoved, frozen=True, kw_only=True):
-    """The collection, and the segments that run again, or in the place of one that was split."""
-
-    segment_ids: tuple[UUID, ...]
 
 
 def control_routes(pool: Pool, commands: Commands, teams: Teams) -> list[Endpoint]:

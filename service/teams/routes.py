@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -14,9 +13,8 @@ from db.pool import Pool
 from events.append import Write
 from events.envelope import NewEvent, stream_of
 from events.types.team import TeamLimitsSet
-from events.validation import Body, Problem
 from service.auth.caller import Caller, caller_of
-from service.commands import Commands, Decision
+from service.commands import Change, Commands, Decision
 from service.endpoints import Answer, Endpoint, Position, Query, Recorded, read_query
 from service.http import json_response, wait_position
 from service.teams.limits import Teams
@@ -24,17 +22,12 @@ from service.teams.limits import Teams
 Most = Annotated[int, Meta(ge=0, le=10_000)]
 
 
-class ChangeTeam(Body, frozen=True, kw_only=True):
+class ChangeTeam(Change, frozen=True, kw_only=True):
     """Segments of the team, and of each of its people, that may be in flight at once; what is left out stays, 0 takes
     a limit away."""
 
     max_concurrent: Most | None = None
     max_concurrent_per_user: Most | None = None
-
-    @classmethod
-    def rules(cls, given: Mapping[str, Any]) -> Iterator[Problem]:
-        if not given:
-            yield Problem("", f"changes nothing; give one of {', '.join(cls.__struct_fields__)}")
 
 
 class TeamLimits(Recorded, frozen=True, kw_only=True):
