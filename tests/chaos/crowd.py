@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ class Crowd:
     def __init__(
         self, folder: Path, http: aiohttp.ClientSession, *, people: int, each: int, days: int, **environment: str
     ) -> None:
-        self.deployment = Deployment(folder, environment)
+        # So many processes share one server.
+        self.deployment = Deployment(folder, {"REPORT_BUILDER_DATABASE_POOL_SIZE": "6", **environment})
         self.api = Api(http, self.deployment)
         self.days = days
         self._people = [f"person-{number}" for number in range(people)]
@@ -149,8 +150,3 @@ class Crowd:
             issued_at=now, expires_at=now + 3600,
         )  # fmt: skip
         return self._key.sign(claims)
-
-
-def environment(**more: str) -> Mapping[str, str]:
-    """Settings for so many processes on one machine."""
-    return {"REPORT_BUILDER_DATABASE_POOL_SIZE": "6", **more}

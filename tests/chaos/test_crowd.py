@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.chaos.crowd import LONG, ROLES, Crowd, environment
+from tests.chaos.crowd import LONG, ROLES, Crowd
 from tests.rabbitmq import RabbitNode
 
 PEOPLE = 4
@@ -36,8 +36,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def crowd(server_folder: Path, rabbit: RabbitNode, http: aiohttp.ClientSession) -> Iterator[Crowd]:
-    settings = environment(REPORT_BUILDER_AMQP_URL=rabbit.url)
-    crowd = Crowd(server_folder, http, people=PEOPLE, each=EACH, days=DAYS, **settings)
+    crowd = Crowd(server_folder, http, people=PEOPLE, each=EACH, days=DAYS, REPORT_BUILDER_AMQP_URL=rabbit.url)
     yield crowd
     crowd.deployment.stop()
 
