@@ -1,7 +1,7 @@
 """The one place where the program is put together: settings in, running roles out.
 
-Read it from `running` on: what is opened, in which order, and what each role gets. It is closed in the
-opposite order, so that work in progress can still be recorded.
+Read it from `running` on: what is opened and in which order; what each role adds is in `service/roles`. It is
+closed in the opposite order, so that work in progress can still be recorded.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from functools import partial
-from typing import Literal, get_args
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import aiohttp
 import msgspec
 import structlog
 
@@ -21,51 +20,30 @@ from db.migrations import migrate_up, migration_status
 from db.pool import DatabaseRefused, Pool, open_pool, refuse_unfit_role
 from events.feed import Feed
 from events.writer import AppendWriter
-from projections.activity import ActivityIndexer
-from projections.runner import Projector
-from service.amc.connecting import AccountDesk
-from service.amc.connections import OF_DEFAULT, Connections
 from service.amc.keys import SecretKeys
-from service.amc.vault import Vault
-from service.app import Parts, create_app
-from service.audit.errors import ErrorCounts
-from service.auth.door import Door, open_door
-from service.auth.edge import Edge
 from service.auth.safety import refuse_unsafe
-from service.backfill.admission import Admission
-from service.backfill.broker import Broker, Consumption, create_broker
-from service.backfill.turn import Tools
-from service.backfill.worker import Worker
 from service.clock import Clock, SettableClock
-from service.commands import Commands
 from service.drain import Drain
-from service.letters.desk import LetterDesk, open_broker
 from service.operations import metrics
 from service.operations.health import Health
-from service.operations.readings import (
-    amc_reading,
-    log_reading,
-    process_state,
-    queues_reading,
-    schedules_reading,
-    slots_reading,
-)
-from service.operations.routes import Measured, operations_app
+from service.operations.readings import log_reading, process_state
+from service.operations.routes import operations_app
 from service.operations.scrape import Scrape
-from service.rates.limiter import Rates
-from service.results.stores import create_store
-from service.schedules.scheduler import Scheduler
+from service.roles import ROLES, Role
+from service.roles.process import Process
 from service.server import serving
-from service.settings import PREFIX, Settings, SettingsError
-from service.teams.limits import Limits, Teams
+from service.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from service.backfill.broker import Broker
 
 log = structlog.get_logger()
 
 # What a database that is away may hold the end up for, besides the grace time.
 LAST_APPENDS = 5.0
 
-Role = Literal["api", "admission", "projector", "scheduler", "worker"]
-ROLES: tuple[Role, ...] = get_args(Role)
+# They are drained at once, and closed in the opposite order: the API first, while all else still works.
+START_ORDER: tuple[Role, ...] = ("projector", "worker", "admission", "scheduler", "api")
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -124,7 +102,7 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         )
     if "api" in roles:
         refuse_unsafe(settings)
-    keys = SecretKeys(settings)
+    SecretKeys(settings)  # a wrong one stops the start
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(database_url(settings))
         pool = await open_pool(url, size=settings.database_pool_size)
@@ -132,160 +110,67 @@ async def running(settings: Settings, roles: Collection[Role] = ROLES) -> AsyncI
         async with pool.acquire() as connection:
             await refuse_unfit_role(connection)
 
-        store = create_store(settings)
-        store.prepare()
         feed = Feed(pool)
-        writer = AppendWriter(pool, on_appended=feed.appended, on_committed=metrics.committed)
-        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        stopping = asyncio.Event()
-        drain = Drain(settings.shutdown_grace)
-
-        health, scrape = Health(pool), Scrape()
+        process = Process(
+            settings=settings,
+            pool=pool,
+            feed=feed,
+            writer=AppendWriter(pool, on_appended=feed.appended, on_committed=metrics.committed),
+            clock=SettableClock(pool) if settings.settable_clock else Clock(),
+            health=Health(pool),
+            scrape=Scrape(),
+            drain=Drain(settings.shutdown_grace),
+            stack=stack,
+            failed=asyncio.get_running_loop().create_future(),
+        )
         # Workers read the streams of their segments: nothing in them follows the log, which is much to read.
         follows = set(roles) != {"worker"}
-        if follows:
-            health.rounds["feed"] = feed.rounds
-        scrape.add_reading("log", log_reading(pool, feed if follows else None))
-        operations_url = None
-        if settings.metrics_port is not None:
-            # Until the very end, so that who asks hears that the process is on its way out.
-            operations_url = await stack.enter_async_context(
-                serving(operations_app(health, scrape), settings.metrics_host, settings.metrics_port, grace=1)
-            )
-
+        operations_url = await _serve_operations(process, follows=follows)
         await feed.start()
-        _start_role(stack, "feed", feed.run() if follows else feed.tell(), failed)
-        stack.push_async_callback(_within, LAST_APPENDS, writer.close)
-
-        clock = Clock()
-        if settings.settable_clock:
-            clock = SettableClock(pool)
-            await clock.refresh()
-            _start_role(stack, "clock", clock.run(), failed)
-        vault = Vault(pool, keys)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        accounts = Connections(pool, writer, session, vault, settings)
-
-        projector = Projector(pool, feed)
-        if "projector" in roles:
-            _start_role(stack, "projector", projector.run(), failed)
-            health.rounds["projector"] = projector.rounds
-            health.check("projector", lambda: projector.stopped_by)
-            _start_role(stack, "activity index", ActivityIndexer(pool, feed).run(), failed)
-
-        broker: Broker | None = None
-        consumption: Consumption | None = None
-        if "admission" in roles or "worker" in roles:
-            broker = create_broker(settings.amqp_url, prefix=settings.amqp_prefix)
-            await broker.start()
-            stack.push_async_callback(broker.close)
-            health.check("broker", partial(_broker_problem, broker))
-            if "worker" in roles:
-                consumption = await _start_worker(Tools(pool, writer, broker, accounts, store, settings, set()))
-                drain.add("worker", consumption.stop)
-                _start_role(stack, "accounts", accounts.try_held(), failed)
-            if "admission" in roles:
-                admission = Admission(pool, feed, writer, broker, settings)
-                task = _start_role(stack, "admission", admission.run(), failed)
-                drain.add("admission", partial(admission.rounds.stop, task))
-                health.rounds["admission"] = admission.rounds
-                scrape.add_reading("queues", queues_reading(broker))
-                scrape.add_reading("slots", slots_reading(pool))
-                scrape.add_reading("amc", amc_reading(pool, settings.amc_requests_per_second))
-
-        if "scheduler" in roles:
-            scheduler = Scheduler(pool, feed, writer, clock, settings)
-            task = _start_role(stack, "scheduler", scheduler.run(), failed)
-            drain.add("scheduler", partial(scheduler.rounds.stop, task))
-            health.rounds["scheduler"] = scheduler.rounds
-            scrape.add_reading("schedules", schedules_reading(pool, clock))
-        scrape.add_state(process_state(pool, writer, broker, consumption, health.rounds))
-
-        api_url = sign_in_url = None
-        if "api" in roles:
-            teams = Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules))
-            door: Door = await open_door(settings, pool, session)
-            _start_role(stack, "door", door.run(), failed)
-            health.check("door", door.problem)
-            rates = Rates(pool, settings)
-            _start_role(stack, "rates", rates.run(), failed)
-            errors = ErrorCounts(pool, kept_days=settings.error_counts_days)
-            stack.push_async_callback(errors.close)
-            _start_role(stack, "error counts", errors.run(), failed)
-            app = create_app(
-                Parts(
-                    pool=pool,
-                    commands=Commands(pool, writer),
-                    teams=teams,
-                    feed=feed,
-                    store=store,
-                    clock=clock,
-                    accounts=AccountDesk(pool, accounts, vault, settings),
-                    door=door,
-                    rates=rates,
-                    errors=errors,
-                    letters=LetterDesk(pool, open_broker(broker, settings)),
-                    stopping=stopping,
-                    health=health,
-                    scrape=scrape,
-                )
-            )
-            server = await stack.enter_async_context(contextlib.AsyncExitStack())
-            api_url = await server.enter_async_context(
-                serving(Measured(Edge(app, door.site)), settings.host, settings.port, grace=settings.shutdown_grace)
-            )
-            sign_in_url = door.link(api_url)
-
-            async def stop_serving(grace: float) -> None:
-                await asyncio.sleep(settings.shutdown_delay)
-                stopping.set()  # live streams end
-                await server.aclose()
-
-            drain.add("api", stop_serving)
+        process.start("feed", feed.run() if follows else feed.tell())
+        stack.push_async_callback(_within, LAST_APPENDS, process.writer.close)
+        if isinstance(process.clock, SettableClock):
+            await process.clock.refresh()
+            process.start("clock", process.clock.run())
+        for role in START_ORDER:
+            if role in roles:
+                await import_module(f"service.roles.{role}").start(process)
+        process.scrape.add_state(
+            process_state(pool, process.writer, process.broker, process.consumption, process.health.rounds)
+        )
 
         async def leave() -> None:
-            health.stopping = True
-            await drain.run()
+            process.health.stopping = True
+            await process.drain.run()
 
         stack.push_async_callback(leave)
-        health.started = True
-        log.info("started", roles=sorted(roles), api_url=api_url, operations_url=operations_url)
-        yield Program(pool, feed, writer, broker, clock, api_url, operations_url, sign_in_url, failed)
+        process.health.started = True
+        log.info("started", roles=sorted(roles), api_url=process.api_url, operations_url=operations_url)
+        yield Program(
+            pool,
+            feed,
+            process.writer,
+            process.broker,
+            process.clock,
+            process.api_url,
+            operations_url,
+            process.sign_in_url,
+            process.failed,
+        )
 
 
-async def _start_worker(tools: Tools) -> Consumption:
-    settings = tools.settings
-    if missing := [PREFIX + name.upper() for name in OF_DEFAULT if not getattr(settings, name)]:
-        log.info("no_default_account", settings=missing, remedy="instances of the account `default` wait for them")
-    return await Worker(tools).start()
-
-
-def _broker_problem(broker: Broker) -> str | None:
-    return None if broker.healthy else "not connected"
-
-
-def _start_role(
-    stack: contextlib.AsyncExitStack, name: str, role: object, failed: asyncio.Future[None]
-) -> asyncio.Task[None]:
-    """Runs a role's coroutine until the stack is closed; one that ends before is a failure of the program."""
-    task: asyncio.Task[None] = asyncio.ensure_future(role)  # type: ignore[call-overload]
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) and not failed.done():
-            log.critical("role_failed", role=name, exc_info=error)
-            failed.set_exception(error)
-            failed.exception()
-
-    task.add_done_callback(ended)
-
-    async def stop() -> None:
-        # Again and again: a pool that takes back a dead connection can swallow a cancellation.
-        while not task.done():
-            task.cancel()
-            await asyncio.wait((task,), timeout=1)
-
-    stack.push_async_callback(stop)
-    return task
+async def _serve_operations(process: Process, *, follows: bool) -> str | None:
+    """Health and metrics on their own port, where there is one, and their address. It is closed after all else, so
+    that who asks hears that the process is on its way out."""
+    settings, health, scrape = process.settings, process.health, process.scrape
+    if follows:
+        health.rounds["feed"] = process.feed.rounds
+    scrape.add_reading("log", log_reading(process.pool, process.feed if follows else None))
+    if settings.metrics_port is None:
+        return None
+    return await process.stack.enter_async_context(
+        serving(operations_app(health, scrape), settings.metrics_host, settings.metrics_port, grace=1)
+    )
 
 
 async def _within(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from events.validation import Body, Invalid, decode
-from service.auth.caller import Scope
+from service.auth.scopes import Scope
 from service.problems import NOTE_REFUSAL, Refused
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

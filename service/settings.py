@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from service.auth.caller import Scope
+from service.auth.scopes import Scope
 
 PREFIX = "REPORT_BUILDER_"
 

@@ -18,9 +18,9 @@ import pytest_asyncio
 
 from service.amc.sandbox.options import SandboxOptions, TableFile
 from service.amc.sandbox.server import RunningSandbox, running_sandbox
-from service.auth.door import own_key_file
-from service.auth.own_key import OwnKey, own_claims
-from service.bootstrap import ROLES, Program, Role, running
+from service.auth.own_key import OwnKey, own_claims, own_key_file
+from service.bootstrap import Program, running
+from service.roles import ROLES, Role
 from service.settings import Settings
 from tests.deployment import INSTANCE_ID as INSTANCE_ID
 from tests.deployment import write_numbers

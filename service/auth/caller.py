@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 from starlette.requests import Request
 
+from service.auth.scopes import SCOPES, Scope
 from service.problems import Refused
-
-Scope = Literal["reports:write", "collections:write", "schedules:write", "events:read", "audit:read", "admin"]
-SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 Credential = Literal["none", "token", "session"]
 """What a caller was known by: nothing (the local person), a bearer token, or a browser's session."""

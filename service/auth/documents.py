@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 import aiohttp
+
+from service.auth.addresses import is_safe
 
 TIMEOUT = 5.0
 MAX_BYTES = 1024 * 1024
@@ -18,23 +18,6 @@ class IssuerUnavailable(Exception):
 
 class IssuerRefused(IssuerUnavailable):
     """The issuer answers, and does not take what it was sent (400, 401)."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine itself."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def is_safe(url: str) -> bool:
-    """Whether what comes from an address is what its owner sent: https, or this machine itself."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-    except ValueError:
-        return False
 
 
 async def fetch(http: aiohttp.ClientSession, url: str) -> bytes:

@@ -20,12 +20,13 @@ from starlette.responses import Response
 
 from db.clock import DatabaseClock
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
+from service.auth.addresses import is_loopback
 from service.auth.caller import LOCAL, Caller
 from service.auth.codes import Codes
-from service.auth.documents import IssuerUnavailable, fetch, is_loopback
+from service.auth.documents import IssuerUnavailable, fetch
 from service.auth.keys import KeySet, Source
 from service.auth.oidc import Published, SignIn
-from service.auth.own_key import ISSUER, OwnKey
+from service.auth.own_key import ISSUER, OwnKey, own_key_file
 from service.auth.principal import Principal
 from service.auth.sessions import Sessions, shows_csrf_token
 from service.auth.site import SAFE_METHODS, Site
@@ -236,11 +237,6 @@ async def open_door(settings: Settings, pool: Pool, http: aiohttp.ClientSession)
     )
     await door.open()
     return door
-
-
-def own_key_file(data_dir: Path) -> Path:
-    """Where the service's own signing key is."""
-    return data_dir / "auth" / "signing-key.pem"
 
 
 def _issuers_keys(settings: Settings, published: Published, http: aiohttp.ClientSession) -> KeySet:

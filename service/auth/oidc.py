@@ -16,9 +16,10 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import msgspec
 
-from service.auth.caller import Scope
-from service.auth.documents import IssuerRefused, IssuerUnavailable, fetch, is_safe, post_form
+from service.auth.addresses import is_safe
+from service.auth.documents import IssuerRefused, IssuerUnavailable, fetch, post_form
 from service.auth.keys import KeySet
+from service.auth.scopes import Scope
 from service.auth.tokens import ID_TOKEN, CredentialRefused, Identity, Issuer, read_scopes, read_token
 
 ATTEMPT_LIFETIME = 600.0

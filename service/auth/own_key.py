@@ -28,6 +28,11 @@ ISSUER = "report-builder"
 ALGORITHM = "EdDSA"
 
 
+def own_key_file(data_dir: Path) -> Path:
+    """Where the service's own signing key is."""
+    return data_dir / "auth" / "signing-key.pem"
+
+
 class OwnKey:
     """The key in the file, which is made where it is missing. Raises SettingsError where it cannot be trusted."""
 

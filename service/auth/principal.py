@@ -7,7 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from service.auth.caller import Caller, Credential, Scope
+from service.auth.caller import Caller, Credential
+from service.auth.scopes import Scope
 from service.problems import Refused
 
 

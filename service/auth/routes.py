@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from events.validation import Body, decode
-from service.auth.caller import LOCAL, Credential, Scope, caller_of
+from service.auth.caller import LOCAL, Credential, caller_of
 from service.auth.documents import IssuerUnavailable
 from service.auth.door import SESSION, Door, issuer_unavailable
 from service.auth.oidc import ATTEMPT_LIFETIME, read_attempt
+from service.auth.scopes import Scope
 from service.auth.sessions import csrf_token
 from service.auth.tokens import CredentialRefused
 from service.endpoints import Answer, Endpoint, Query, read_query

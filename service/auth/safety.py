@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from service.auth.documents import is_loopback, is_safe
+from service.auth.addresses import is_loopback, is_safe
 from service.settings import Settings, SettingsError
 
 

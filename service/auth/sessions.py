@@ -19,8 +19,9 @@ import asyncpg
 
 from db.clock import DatabaseClock
 from db.pool import Pool
-from service.auth.caller import SCOPES, Credential, Scope
+from service.auth.caller import Credential
 from service.auth.principal import Principal
+from service.auth.scopes import SCOPES, Scope
 
 # A session that was ended in another process may be taken for so long, in seconds.
 RECHECK = 5.0

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.auth.documents import is_loopback
+from service.auth.addresses import is_loopback
 from service.problems import Refused
 from service.settings import Settings
 

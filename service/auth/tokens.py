@@ -12,8 +12,8 @@ import jwt
 import msgspec
 from msgspec import Meta
 
-from service.auth.caller import SCOPES, Scope
 from service.auth.keys import EVERY_ALGORITHM, KeySet
+from service.auth.scopes import SCOPES, Scope
 
 # How far an issuer's clock may be from the database's.
 LEEWAY = 30.0

@@ -13,8 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from service.auth.door import own_key_file
-from service.auth.own_key import OwnKey, own_claims
+from service.auth.own_key import OwnKey, own_claims, own_key_file
 from tests.deployment import INSTANCE_ID, Api, Deployment, write_numbers
 
 LONG = os.environ.get("TEST_LENGTH") == "long"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.bootstrap import ROLES
+from service.roles import ROLES
 from service.settings import Settings, read_settings
 from tests.deployment import ROOT
 

@@ -6,7 +6,6 @@ fairness are the database's; a broker may lose everything it holds.
 
 from __future__ import annotations
 
-from service.backfill.broker.amqp import AmqpBroker
 from service.backfill.broker.memory import MemoryBroker
 from service.backfill.broker.messages import LANES, Lane, Step, StepMessage, UnreadableMessage
 from service.backfill.broker.port import (
@@ -39,6 +38,8 @@ def create_broker(
     """
     if amqp_url is None:
         return MemoryBroker()
+    from service.backfill.broker.amqp import AmqpBroker  # only where there is one: its library is large
+
     topology = Topology(prefix)
     return AmqpBroker(amqp_url, topology=topology, timeout=timeout, watchdog_interval=watchdog_interval)
 
@@ -47,7 +48,6 @@ __all__ = [
     "DELAYS",
     "DELIVERY_LIMIT",
     "LANES",
-    "AmqpBroker",
     "Broker",
     "BrokerRefused",
     "BrokerUnavailable",

@@ -11,7 +11,7 @@ import pytest
 
 from service.amc.accounts import REGIONS, Addresses
 from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, running_sandbox
-from service.auth.caller import SCOPES
+from service.auth.scopes import SCOPES
 from tests.accounts import LOGIN, TOKEN, add_instance, connected, revoke, types_of
 from tests.postgres import Database
 from tests.service import Service, serving, settings_for

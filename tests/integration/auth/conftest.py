@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from db.clock import DatabaseClock
-from service.bootstrap import Role
+from service.roles import Role
 from tests.postgres import Database, Server
 from tests.provider import Provider, running_provider
 from tests.service import Service, serving, settings_for

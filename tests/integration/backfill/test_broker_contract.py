@@ -13,7 +13,6 @@ import pytest
 
 from service.backfill.broker import (
     DELIVERY_LIMIT,
-    AmqpBroker,
     Broker,
     DeadLetter,
     DeadLetterNotFound,
@@ -24,6 +23,7 @@ from service.backfill.broker import (
     StepMessage,
     Topology,
 )
+from service.backfill.broker.amqp import AmqpBroker
 from service.backfill.broker.messages import resent
 from tests.rabbitmq import shared_url
 

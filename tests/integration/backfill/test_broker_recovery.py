@@ -11,7 +11,6 @@ import aio_pika
 import pytest
 
 from service.backfill.broker import (
-    AmqpBroker,
     BrokerRefused,
     BrokerUnavailable,
     Delivery,
@@ -20,6 +19,7 @@ from service.backfill.broker import (
     StepMessage,
     Topology,
 )
+from service.backfill.broker.amqp import AmqpBroker
 from service.backfill.broker.connection import KeptConnection
 from service.backfill.broker.consumer import LaneConsumer
 from tests.rabbitmq import RabbitNode, shared_node

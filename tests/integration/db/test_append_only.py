@@ -12,7 +12,8 @@ import pytest
 
 from db.migrations import OWNER, SERVICE
 from db.pool import DatabaseRefused, refuse_unfit_role
-from service.bootstrap import Role, running
+from service.bootstrap import running
+from service.roles import Role
 from service.settings import Settings
 from tests.postgres import Database, Server
 from tests.recording import append, last_position, request

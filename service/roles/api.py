@@ -1,0 +1,69 @@
+"""The role api: HTTP, with everything that the routes need."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from service.amc.connecting import AccountDesk
+from service.amc.keys import SecretKeys
+from service.amc.vault import Vault
+from service.app import Parts, create_app
+from service.audit.errors import ErrorCounts
+from service.auth.door import Door, open_door
+from service.auth.edge import Edge
+from service.commands import Commands
+from service.letters.desk import LetterDesk, open_broker
+from service.operations.routes import Measured
+from service.rates.limiter import Rates
+from service.results.stores import create_store
+from service.roles.process import Process
+from service.roles.shared import open_connections, open_session
+from service.server import serving
+from service.teams.limits import Limits, Teams
+
+
+async def start(process: Process) -> None:
+    settings, pool, stack = process.settings, process.pool, process.stack
+    store = create_store(settings)
+    store.prepare()
+    accounts = await open_connections(process)
+    door: Door = await open_door(settings, pool, await open_session(process))
+    process.start("door", door.run())
+    process.health.check("door", door.problem)
+    rates = Rates(pool, settings)
+    process.start("rates", rates.run())
+    errors = ErrorCounts(pool, kept_days=settings.error_counts_days)
+    stack.push_async_callback(errors.close)
+    process.start("error counts", errors.run())
+    stopping = asyncio.Event()
+    app = create_app(
+        Parts(
+            pool=pool,
+            commands=Commands(pool, process.writer),
+            teams=Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules)),
+            feed=process.feed,
+            store=store,
+            clock=process.clock,
+            accounts=AccountDesk(pool, accounts, Vault(pool, SecretKeys(settings)), settings),
+            door=door,
+            rates=rates,
+            errors=errors,
+            letters=LetterDesk(pool, open_broker(process.broker, settings)),
+            stopping=stopping,
+            health=process.health,
+            scrape=process.scrape,
+        )
+    )
+    server = await stack.enter_async_context(contextlib.AsyncExitStack())
+    process.api_url = await server.enter_async_context(
+        serving(Measured(Edge(app, door.site)), settings.host, settings.port, grace=settings.shutdown_grace)
+    )
+    process.sign_in_url = door.link(process.api_url)
+
+    async def stop_serving(grace: float) -> None:
+        await asyncio.sleep(settings.shutdown_delay)
+        stopping.set()  # live streams end
+        await server.aclose()
+
+    process.drain.add("api", stop_serving)
