@@ -41,6 +41,7 @@ UNREACHABLE = (
 )
 
 HOUSEKEEPING_INTERVAL = 3600.0
+FORGET = "SELECT forget_idempotency_keys(), forget_credentials(), forget_slot_turns()"
 
 # Segments that one look ends; the next goes on. The writer takes more, but not at the cost of what else it has.
 CANCEL_BATCH = 500
@@ -93,7 +94,7 @@ class Admission:
                 if unsent:
                     raise unsent
                 if loop.time() >= housekeep_at:
-                    await self._pool.execute("SELECT forget_idempotency_keys(), forget_credentials()")
+                    await self._pool.execute(FORGET)
                     housekeep_at = loop.time() + HOUSEKEEPING_INTERVAL
             except UNREACHABLE as error:
                 end_if_cancelled(error)

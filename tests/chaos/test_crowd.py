@@ -48,8 +48,8 @@ async def test_people_share_the_slots_fairly_and_never_have_one_too_many(crowd: 
     await crowd.finished(seconds=PATIENCE)
     await crowd.assert_exact()
     shares = await crowd.shares_when_the_first_was_done()
-    # Slots are dealt one by one, so nobody is ahead by more than the slots that are at work.
-    assert min(shares) >= (0.9 if LONG else 0.6), shares
+    # Slots are dealt one by one and in turn, so nobody is ahead by more than the slots that are at work.
+    assert min(shares) >= (0.9 if LONG else 0.75), shares
 
 
 async def test_processes_killed_at_random_lose_nothing_and_do_nothing_twice(crowd: Crowd) -> None:

@@ -35,8 +35,9 @@ BEGIN
     FROM instance_days d WHERE d.day = _day;
 
   -- A turn is the number of slots that the collection (user, team) would have with this one: sorting by
-  -- turns gives round-robin over teams, in them over users, in them over collections. What was moved to the
-  -- front passes only what is of the same user.
+  -- turns gives round-robin over teams, in them over users, in them over collections. Of equals it is the turn of
+  -- whoever was given a slot longest ago: else a slot that cannot be halved would always go to the same one. What was
+  -- moved to the front passes only what is of the same user.
   FOR _candidate IN
     WITH collection_use AS (
       -- One that has stalled shows nothing of the SQL any more.
@@ -63,13 +64,18 @@ BEGIN
       SELECT c.collection_id, c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.created_at, c.front_at,
              i.account_id, i.max_concurrent, i.max_executions_per_day, a.max_concurrent AS of_account,
              m.max_concurrent AS of_team, m.max_concurrent_per_user AS of_user,
-             s.segment_id, s.stream_version, s.attempts, coalesce(u.used, 0) + s.turn AS turn
+             s.segment_id, s.stream_version, s.attempts, coalesce(u.used, 0) + s.turn AS turn, g.last_turns
         FROM report_data_collections c
         JOIN amc_instances i ON i.instance_id = c.instance_id
         JOIN usable_accounts a ON a.account_id = i.account_id
         LEFT JOIN team_limits m ON m.team_id = c.team_id
         LEFT JOIN collection_use u ON u.collection_id = c.collection_id
         LEFT JOIN late_failures f ON f.collection_id = c.collection_id
+        CROSS JOIN LATERAL (
+          SELECT array_agg(g.given_at ORDER BY h.number) AS last_turns  -- of the team, the user, the collection
+            FROM unnest(turn_holders(c.team_id, c.user_id, c.collection_id)) WITH ORDINALITY AS h(holder, number)
+            LEFT JOIN slot_turns g ON g.holder = h.holder
+        ) g
         CROSS JOIN LATERAL (
           SELECT w.segment_id, w.stream_version, w.attempts,
                  row_number() OVER (ORDER BY w.front_at DESC NULLS LAST,
@@ -96,14 +102,16 @@ BEGIN
     ), user_turns AS (
       SELECT t.*, coalesce(u.used, 0) + row_number() OVER (
                PARTITION BY t.team_id, t.user_id
-               ORDER BY t.front_at DESC NULLS LAST, t.turn, t.created_at, t.collection_id) AS user_turn
+               ORDER BY t.front_at DESC NULLS LAST, t.turn, t.last_turns[3] NULLS FIRST, t.created_at,
+                        t.collection_id) AS user_turn
         FROM collection_turns t
         LEFT JOIN user_use u ON u.team_id = t.team_id AND u.user_id IS NOT DISTINCT FROM t.user_id
     )
     SELECT t.*, coalesce(u.used, 0) + row_number() OVER (
-             PARTITION BY t.team_id ORDER BY t.user_turn, t.created_at, t.collection_id) AS team_turn
+             PARTITION BY t.team_id
+             ORDER BY t.user_turn, t.last_turns[2] NULLS FIRST, t.created_at, t.collection_id) AS team_turn
       FROM user_turns t LEFT JOIN team_use u ON u.team_id = t.team_id
-     ORDER BY t.lane = 'bulk', team_turn, t.created_at, t.collection_id, t.turn
+     ORDER BY t.lane = 'bulk', team_turn, t.last_turns[1] NULLS FIRST, t.created_at, t.collection_id, t.turn
   LOOP
     EXIT WHEN cardinality(_picked) >= _wanted;
     CONTINUE WHEN coalesce((_begun ->> _candidate.instance_id)::int, 0) >= _candidate.max_executions_per_day;
@@ -161,6 +169,13 @@ BEGIN
     SELECT g.instance_id, _day, count(*) FROM given g GROUP BY g.instance_id
     ON CONFLICT ON CONSTRAINT instance_days_pkey DO UPDATE
       SET day = excluded.day, begun = excluded.begun + CASE WHEN d.day = excluded.day THEN d.begun ELSE 0 END
+  ), turned AS (
+    INSERT INTO slot_turns
+    SELECT h.holder, max(clock_timestamp() + g.number * interval '1 microsecond')
+      FROM (SELECT *, row_number() OVER () AS number FROM given) g
+      CROSS JOIN LATERAL unnest(turn_holders(g.team_id, g.user_id, g.collection_id)) AS h(holder)
+     GROUP BY h.holder
+    ON CONFLICT ON CONSTRAINT slot_turns_pkey DO UPDATE SET given_at = excluded.given_at
   )
   SELECT g.segment_id, g.collection_id, g.team_id, g.lane, g.fence,
          (SELECT max(p) FROM unnest(_answer.last_positions) AS p)

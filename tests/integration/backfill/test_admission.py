@@ -113,6 +113,24 @@ async def test_slots_go_round_teams_then_users_then_collections(pool: Pool, seed
     assert [given[each] for each in big] == [1, 1, 1]
 
 
+async def test_a_slot_that_cannot_be_shared_goes_round(pool: Pool, seed: Seed) -> None:
+    await seed.instance(max_concurrent=10)  # nine for bulk work
+    users = [uuid4() for _ in range(4)]
+    owners = {await seed.collection(60, team="a", user=user): user for user in users for _ in range(4)}
+    await seed.project()
+    held = list(await admit(pool))
+    done: Counter[object] = Counter()
+    for _ in range(80):
+        ended = held.pop(0)
+        done[ended["collection_id"]] += 1
+        await complete(seed, ended["segment_id"], ended["collection_id"])
+        await seed.project()
+        held += await admit(pool)
+    assert {sum(done[each] for each in owners if owners[each] == user) for user in users} == {20}
+    assert set(done) == set(owners)
+    assert max(done.values()) - min(done.values()) <= 2
+
+
 async def test_a_collection_that_comes_later_catches_up_with_those_that_hold_slots(pool: Pool, seed: Seed) -> None:
     await seed.instance(max_concurrent=7)
     first = await seed.collection(30)

@@ -93,6 +93,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "updated_at": "2025-01-01",
     },
     "instance_days": {"instance_id": "amc1", "day": "2025-01-01", "begun": 0},
+    "slot_turns": {"holder": "team a", "given_at": "2025-01-01"},
     "amc_paces": {
         "account_id": "a",
         "due": "2025-01-01",
@@ -257,6 +258,7 @@ ANOTHER: dict[str, dict[str, Any]] = {
     "amc_accounts": {"credential_id": ONE},
     "amc_account_states": {"account_id": "b"},
     "instance_days": {"instance_id": "amc2"},
+    "slot_turns": {"holder": "team b"},
     "amc_paces": {"account_id": "b"},
     "amc_breakers": {"instance_id": "amc2"},
     "team_limits": {"team_id": "team-2"},
@@ -312,6 +314,7 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("amc_account_states", "amc_account_states_pkey", {"account_id": "a"}),
     ("amc_account_states", "amc_account_states_status_check", {"status": "gone", "cause": None}),
     ("amc_account_states", "amc_account_states_cause_check", {"cause": None}),
+    ("slot_turns", "slot_turns_pkey", {"holder": "team a"}),
     ("instance_days", "instance_days_pkey", {"instance_id": "amc1"}),
     ("instance_days", "instance_days_begun_check", {"begun": -1}),
     ("amc_paces", "amc_paces_pkey", {"account_id": "a"}),
