@@ -1,0 +1,346 @@
+"""What is held against what, in one pass over the events from the first position to the last.
+
+Each event: its line is a leaf, its position the next one, its epoch and its time do not go back, its id is new, its
+stream's version follows on the last one, its bodies have the hashes that the leaf names. The leaves make a tree: it has
+the hashes that the tiles have, and at each tree head's size the root that was signed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Literal
+
+from report_builder_verify.bundle import Bundle, Damaged, Event, Unfinished
+from report_builder_verify.notes import LOG_KEY, WITNESS_KEY, PublicKey, TreeHead, key_ring
+from report_builder_verify.tree import TileMissing, Tree
+
+# A JSON string, and the one form that a leaf has: these keys in this order, without a space.
+_TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'
+_UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_NUMBER = rb"[1-9][0-9]*+"
+_LEAF = re.compile(
+    rb'\{"v":1,"epoch":(%(number)s),"position":(%(number)s),"id":"(%(uuid)s)","stream":(%(text)s),'
+    rb'"stream_version":(%(number)s),"event_type":(%(text)s),"schema_version":%(number)s,"team_id":(%(text)s|null),'
+    rb'"user_id":(?:"%(uuid)s"|null),"workflow_id":(?:%(text)s|null),"step_completed":(?:%(text)s|null),'
+    rb'"recorded_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)","configuration_sha256":"([0-9a-f]{64})",'
+    rb'"metadata_sha256":"([0-9a-f]{64})"\}' % {b"text": _TEXT, b"uuid": _UUID, b"number": _NUMBER}
+)
+EPOCH_BEGAN = b'"log.epoch_began"'
+
+Outcome = Literal["sound", "tampered", "incomplete"]
+PROGRESS_EVERY = 1 << 14
+
+
+class Tampered(Exception):
+    """The log or the bundle was altered: at the position `first`, or somewhere from there to `last`; None where what
+    was altered belongs to no position."""
+
+    def __init__(self, first: int | None, reason: str, last: int | None = None) -> None:
+        super().__init__(reason)
+        self.first, self.last, self.reason = first, first if last is None else last, reason
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The part that the auditor has asked for; None: all of it. What else is missing is no fault of the bundle."""
+
+    first: int | None = None
+    last: int | None = None
+    team: str | None = None
+
+
+@dataclass
+class Verdict:
+    """What was found: where it was altered or is not complete, `first` to `last`, and why."""
+
+    outcome: Outcome = "sound"
+    reason: str = ""
+    first: int | None = None
+    last: int | None = None
+    checked_from: int = 0
+    checked_to: int = 0
+    head: dict[str, Any] = field(default_factory=dict)
+    heads_checked: int = 0
+    heads_of_unknown_signers: int = 0
+    kept_heads_checked: int = 0
+    witnesses: list[str] = field(default_factory=list)
+    bodies_not_there: int = 0
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+
+    def lacks(self, reason: str, first: int | None = None, last: int | None = None) -> None:
+        """Something that could not be checked; the first such thing gives the position."""
+        if self.outcome == "sound":
+            self.outcome, self.reason, self.first, self.last = "incomplete", reason, first, last
+        else:
+            self.reason += f"; {reason}"
+
+
+def verify(
+    bundle: Bundle,
+    keys: Iterable[PublicKey],
+    kept: Sequence[TreeHead] = (),
+    wanted: Wanted | None = None,
+    progress: Callable[[int], None] = lambda position: None,
+) -> Verdict:
+    """Checks all of it. `kept` are heads that the auditor has kept, of whose signatures one is by one of the keys.
+    `progress` hears of positions now and then."""
+    verdict = Verdict(checked_from=bundle.first, checked_to=bundle.last)
+    try:
+        _Pass(bundle, keys, kept, wanted or Wanted(), verdict).run(progress)
+    except Tampered as found:
+        verdict.outcome, verdict.reason, verdict.first, verdict.last = "tampered", found.reason, found.first, found.last
+    except Damaged as found:
+        verdict.outcome, verdict.reason = "tampered", f"the bundle is damaged: {found}"
+    except Unfinished as found:
+        verdict.lacks(str(found))
+    return verdict
+
+
+class _Pass:
+    """One pass over a bundle."""
+
+    def __init__(
+        self, bundle: Bundle, keys: Iterable[PublicKey], kept: Sequence[TreeHead], wanted: Wanted, verdict: Verdict
+    ) -> None:
+        self._bundle, self._wanted, self._verdict = bundle, wanted, verdict
+        self._keys = key_ring(keys)
+        self._final = _last(bundle.heads())
+        self._tree = Tree(bundle.tile, self._final.size)
+        self._heads = heapq.merge(
+            ((head, False) for head in bundle.heads()),
+            ((head, True) for head in sorted(kept, key=lambda head: head.size)),
+            key=lambda each: each[0].size,
+        )
+        self._head = next(self._heads, None)
+        self._proven = 0
+        """The size of the last head that holds and is signed by a key of the auditor's."""
+        self._epoch, self._recorded_at = 0, b""
+        self._versions: dict[bytes, int] = {}
+        # 24 bytes for each event, its id and its position, roughly sorted: a set of all ids would take five times that.
+        self._ids = [bytearray() for _ in range(256)]
+        self._first_without_body: int | None = None
+
+    def run(self, progress: Callable[[int], None]) -> None:
+        bundle, verdict = self._bundle, self._verdict
+        head = self._final
+        verdict.head = {"origin": head.origin, "size": head.size, "root": head.root.hex(), "note": head.note}
+        found: Exception | None = None
+        try:
+            if bundle.last > head.size:
+                raise Tampered(head.size + 1, f"the events go beyond the last tree head, which is of {head.size}")
+            self._skip_to(bundle.first - 1)
+            self._read_events(progress)
+            self._skip_to(head.size)
+            self._hold_kept_heads_beyond()
+            if altered := bundle.altered_files():
+                raise Tampered(None, f"{altered[0]} is not the one that was exported")
+        except (Tampered, Damaged, Unfinished) as error:
+            found = error
+        if earlier := self._earlier_than(getattr(found, "first", None)):
+            raise earlier
+        if found:
+            raise found
+        self._name_what_is_missing()
+
+    def _read_events(self, progress: Callable[[int], None]) -> None:
+        """Checks each event, and grows the tree by it."""
+        bundle, tree = self._bundle, self._tree
+        position = tree.size
+        try:
+            for event in bundle.events():
+                position += 1
+                if position > bundle.last:
+                    raise Tampered(position, f"there are more events than the {bundle.last} that the bundle names")
+                self._check(position, event)
+                tree.add_leaf(event[0])
+                if self._head is not None and self._head[0].size <= position:
+                    self._hold_heads()
+                if not position % PROGRESS_EVERY:
+                    progress(position)
+        except Damaged as error:
+            raise Tampered(tree.size + 1, f"the bundle is damaged there: {error}") from None
+        if position < bundle.last:
+            raise Tampered(position + 1, "this event and those after it are not there")
+
+    def _check(self, position: int, event: Event) -> None:
+        """What can be said of an event without the tree."""
+        leaf, configuration, metadata = event
+        match = _LEAF.fullmatch(leaf)
+        if match is None:
+            raise Tampered(position, "its leaf does not have the form that leaves have")
+        epoch, own_position, id, stream, version, event_type, team, recorded_at, *sums = match.groups()
+        if int(own_position) != position:
+            raise Tampered(position, f"it is not there: the event of position {int(own_position)} stands in its place")
+        if int(epoch) != self._epoch:
+            self._begin_epoch(position, int(epoch), event_type, configuration)
+        if recorded_at < self._recorded_at:
+            raise Tampered(position, f"it was recorded at {recorded_at.decode()}, before the event in front of it")
+        self._recorded_at = recorded_at
+        known = self._versions.get(stream, 0 if self._bundle.first == 1 else None)
+        if known is not None and int(version) != known + 1:
+            name = json.loads(stream)
+            raise Tampered(position, f"it is version {int(version)} of the stream {name}, whose last one was {known}")
+        self._versions[stream] = int(version)
+        id_bytes = bytes.fromhex(id.replace(b"-", b"").decode())
+        self._ids[id_bytes[-1]] += id_bytes + position.to_bytes(8, "big")
+        if sha256(configuration).hexdigest().encode() != sums[0]:
+            self._body_differs(position, "configuration", configuration, team)
+        if sha256(metadata).hexdigest().encode() != sums[1]:
+            self._body_differs(position, "metadata", metadata, team)
+
+    def _body_differs(self, position: int, name: str, body: bytes, team: bytes) -> None:
+        if body != b"null":
+            raise Tampered(position, f"its {name} is not the one whose hash its leaf has")
+        self._verdict.bodies_not_there += 1
+        if self._first_without_body is None and self._wanted.team in (None, json.loads(team)):
+            self._first_without_body = position
+
+    def _begin_epoch(self, position: int, epoch: int, event_type: bytes, configuration: bytes) -> None:
+        """The first event of an epoch; but for the very first one it says that it is, and why."""
+        if epoch < self._epoch:
+            raise Tampered(position, f"it is of epoch {epoch}, and the event in front of it of {self._epoch}")
+        if self._epoch or (epoch > 1 and position == 1):
+            if event_type != EPOCH_BEGAN:
+                raise Tampered(position, f"epoch {epoch} begins here, and no event says so")
+            self._verdict.epochs.append({"epoch": epoch, "position": position, "event": json.loads(configuration)})
+        self._epoch = epoch
+
+    def _skip_to(self, size: int) -> None:
+        """Passes over what the bundle does not have, by the tiles."""
+        try:
+            self._tree.skip_to(size)
+        except TileMissing as error:
+            raise Unfinished(f"the tile {error} is not there, which ties the events to the tree head") from None
+        self._hold_heads()
+
+    def _hold_heads(self) -> None:
+        """Holds the heads of the tree's present size against it; smaller ones lie in what was passed over."""
+        while self._head is not None and self._head[0].size <= self._tree.size:
+            head, kept = self._head
+            if head.size == self._tree.size:
+                self._hold(head, kept)
+            elif kept:
+                self._verdict.lacks(f"the head of {head.size} events that you kept lies outside of the bundle's part")
+            self._head = next(self._heads, None)
+
+    def _hold(self, head: TreeHead, kept: bool) -> None:
+        verdict, size = self._verdict, head.size
+        whose = f"the tree head of {size} events" + (" that you kept" if kept else "")
+        if head.name != self._final.name:
+            raise Tampered(self._proven + 1, f"{whose} is of another log, {head.name}", size)
+        if head.epoch < self._epoch:
+            return self._hold_overtaken(head, kept)
+        if self._epoch and head.epoch > self._epoch:
+            raise Tampered(self._proven + 1, f"{whose} is of epoch {head.epoch}, its last event is not", size)
+        good, false = head.signers(self._keys)
+        if false:
+            raise Tampered(self._proven + 1, f"{whose} was altered: the signature of {false[0]} does not hold", size)
+        if self._tree.root() != head.root:
+            raise self._root_differs(whose, size)
+        if mismatch := self._tree.mismatch:
+            reason = f"{mismatch.tile} was altered: the events are those of {whose}, and the tile's hashes are not"
+            raise Tampered(mismatch.first, reason, mismatch.last)
+        if any(key.kind == LOG_KEY and key.name == head.name for key in good):
+            self._proven = size
+            verdict.heads_checked += not kept
+            verdict.kept_heads_checked += kept
+        elif head is self._final or head == self._final:
+            raise Tampered(self._proven + 1, f"{whose}, the last one, is not signed by a key that you named", size)
+        else:
+            verdict.heads_of_unknown_signers += 1
+        if head == self._final:
+            verdict.witnesses = [key.name for key in good if key.kind == WITNESS_KEY]
+        return None
+
+    def _root_differs(self, whose: str, size: int) -> Tampered:
+        """Where: after the last head that held; and where a tile differs too, there."""
+        first, last = self._proven + 1, size
+        if mismatch := self._tree.mismatch:
+            first, last = max(first, mismatch.first), min(last, mismatch.last)
+            return Tampered(first, f"it is not what was recorded there: it is neither what {mismatch.tile} nor what"
+                            f" {whose} was made from", last)  # fmt: skip
+        return Tampered(first, f"what was recorded there was something else: {whose} was made from other events", last)
+
+    def _hold_overtaken(self, head: TreeHead, kept: bool) -> None:
+        """A head of an earlier epoch, of events that a restore gave up: the restore names the last such head."""
+        if not kept:
+            return
+        size = head.size
+        restore = next((each for each in self._verdict.epochs if each["epoch"] > head.epoch), None)
+        if restore is None:
+            self._verdict.lacks(
+                f"the restore that gave up the head of {size} events that you kept is not in the bundle"
+            )
+            return
+        named, position = restore["event"], restore["position"]
+        if size > named["last_size"] or (size == named["last_size"] and head.root.hex() != named["last_root"]):
+            reason = (
+                f"the restore there names a last tree head of {named['last_size']} events, and you kept another one"
+            )
+            raise Tampered(position, f"{reason}, of {size}")
+        if size < named["last_size"]:
+            self._verdict.lacks(
+                f"a restore gave up the last events of the head of {size} that you kept", position, size
+            )
+        else:
+            self._verdict.kept_heads_checked += 1
+
+    def _hold_kept_heads_beyond(self) -> None:
+        """Heads that are larger than the log is now."""
+        size = self._tree.size
+        while self._head is not None:
+            head, kept = self._head
+            if head.epoch < self._final.epoch:
+                self._hold_overtaken(head, kept)
+            elif kept:
+                reason = f"the log ends before it, and the head that you kept is of {head.size} events: it was cut off"
+                raise Tampered(size + 1, reason, head.size)
+            self._head = next(self._heads, None)
+
+    def _earlier_than(self, position: int | None) -> Tampered | None:
+        """What was found and not told yet, as it may have been explained further on, or shows in the end alone."""
+        found = []
+        if mismatch := self._tree.mismatch:
+            reason = f"it is not what was recorded there: its leaf does not have the hash that {mismatch.tile} has"
+            found.append(Tampered(mismatch.first, reason, mismatch.last))
+        if twice := self._first_id_twice():
+            found.append(Tampered(twice[1], f"it has the id of the event of position {twice[0]}"))
+        first = min(found, key=lambda each: each.first or 0, default=None)
+        return first if first and (position is None or (first.first or 0) < position) else None
+
+    def _first_id_twice(self) -> tuple[int, int] | None:
+        """The positions of the first event whose id was there before, and of that one before it, which comes first."""
+        first: tuple[int, int] | None = None
+        for ids in self._ids:
+            seen: dict[bytes, int] = {}
+            for at in range(0, len(ids), 24):
+                position = int.from_bytes(ids[at + 16 : at + 24], "big")
+                other = seen.setdefault(bytes(ids[at : at + 16]), position)
+                if other != position and (first is None or position < first[1]):
+                    first = other, position
+        return first
+
+    def _name_what_is_missing(self) -> None:
+        bundle, wanted, verdict = self._bundle, self._wanted, self._verdict
+        first, last = wanted.first or 1, wanted.last or self._final.size
+        if bundle.first > first:
+            verdict.lacks(f"the events before position {bundle.first} are not in the bundle", first, bundle.first - 1)
+        if bundle.last < last:
+            verdict.lacks(f"the events after position {bundle.last} are not in the bundle", bundle.last + 1, last)
+        if without := self._first_without_body:
+            verdict.lacks("the bodies of some events are not in the bundle, from there on", without)
+        if missing := self._tree.missing:
+            verdict.lacks(f"{len(missing)} tiles are not in the bundle, the first of them {missing[0]}")
+
+
+def _last(heads: Iterator[TreeHead]) -> TreeHead:
+    """The newest head."""
+    found = max(heads, key=lambda head: (head.epoch, head.size), default=None)
+    if found is None:
+        raise Unfinished("the bundle has no tree head: nothing in it is signed")
+    return found
