@@ -68,14 +68,16 @@ class SampleLog:
             self.heads.append(extra(str(Note(text, (key.sign(text),)))))
         self.size = edge.size
 
+    def bundle_lines(self, index: int) -> list[bytes]:
+        """Leaf, configuration and metadata of an event, counted from 0."""
+        event = self.events[index]
+        return [self.leaves[index], event.configuration.encode(), event.metadata.encode()]
+
     def bundle(self, path: Path) -> Path:
         """The whole log, exported."""
         with path.open("wb") as file:
             writer = BundleWriter(file)
-            writer.add_events(
-                (leaf, event.configuration.encode(), event.metadata.encode())
-                for leaf, event in zip(self.leaves, self.events, strict=True)
-            )
+            writer.add_events(map(self.bundle_lines, range(len(self.events))))
             writer.add_heads(self.heads)
             for (level, index), hashes in sorted(self.tiles.items()):
                 writer.add_tile(level, index, hashes)

@@ -7,7 +7,7 @@ bytes. What breaks off lacks the archive's table of contents, and no reader take
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import IO, Protocol
 
@@ -53,7 +53,7 @@ class BundleWriter:
         self._events: IO[bytes] | None = self._open("events.ndjson")
         self._files: dict[str, str] = {}
 
-    def add_events(self, events: Iterable[tuple[bytes, bytes, bytes]]) -> None:
+    def add_events(self, events: Iterable[Sequence[bytes]]) -> None:
         """The next events: leaf, configuration and metadata of each; WITHHELD where a body is not to be in it."""
         assert self._events is not None, "events come first"
         self._events.write(b"".join([part + b"\n" for event in events for part in event]))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from report_builder_verify.bundle import Bundle, Damaged, NotABundle, Unfinished
 from report_builder_verify.checks import Verdict, Wanted, verify
-from report_builder_verify.notes import LOG_KEY, NotReadable, PublicKey, TreeHead, key_ring, read_head, read_key
+from report_builder_verify.notes import NotReadable, PublicKey, TreeHead, key_ring, read_head, read_key, signed_by_log
 
 EXIT_CODES = {"sound": 0, "tampered": 1, "incomplete": 3}
 USAGE = 2
@@ -103,13 +103,15 @@ def _kept_head(file: Path, keys: Sequence[PublicKey]) -> TreeHead:
     except (NotReadable, UnicodeDecodeError) as error:
         raise Unusable(f"--head {file}: {error}") from None
     good, false = head.signers(key_ring(keys))
-    if false or not any(key.kind == LOG_KEY and key.name == head.name for key in good):
+    if false or not signed_by_log(head, good):
         raise Unusable(f"--head {file}: it is not signed by a key that you named with --key")
     return head
 
 
 def _progress(last: int) -> Callable[[int], None]:
     def show(position: int) -> None:
+        if position % 8192 and position < last:
+            return
         print(f"\r{position:,} of {last:,} events", end="\r" if position < last else "\n", file=sys.stderr, flush=True)
 
     return show

@@ -23,6 +23,7 @@ from typing import Any
 from report_builder_verify.notes import NotReadable, PublicKey, TreeHead, read_head, read_key
 
 FORM = "report-builder-audit/1"
+TREE_FILES = {"manifest.json", "events.ndjson", "heads.ndjson"}
 CHUNK = 1 << 20
 LONGEST_EVENT = 8 << 20  # bytes; a body has at most one MiB
 
@@ -111,9 +112,11 @@ class Bundle:
         except (Unfinished, Damaged, NotReadable, UnicodeDecodeError):
             return []
 
-    def altered_files(self) -> list[str]:
-        """Those of the manifest's files that are not, or not as the manifest says."""
-        return [name for name, sha256 in self.manifest["files"].items() if self._sha256(name) != sha256]
+    def stray_files(self) -> list[str]:
+        """Files that the manifest does not name, that are not there, or that have another SHA-256 than it says."""
+        files = self.manifest["files"]
+        others = sorted(name for name in self._names - TREE_FILES if not name.startswith("tile/"))
+        return [name for name in sorted({*files, *others}) if files.get(name) != self._sha256(name)]
 
     def _sha256(self, name: str) -> str | None:
         digest = hashlib.sha256()

@@ -10,17 +10,18 @@ from __future__ import annotations
 import heapq
 import json
 import re
+from binascii import unhexlify
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-from report_builder_verify.bundle import Bundle, Damaged, Event, Unfinished
-from report_builder_verify.notes import LOG_KEY, WITNESS_KEY, PublicKey, TreeHead, key_ring
+from report_builder_verify.bundle import Bundle, Damaged, Unfinished
+from report_builder_verify.notes import WITNESS_KEY, PublicKey, TreeHead, key_ring, signed_by_log
 from report_builder_verify.tree import TileMissing, Tree
 
 # A JSON string, and the one form that a leaf has: these keys in this order, without a space.
-_TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'
+_TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
 _UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _NUMBER = rb"[1-9][0-9]*+"
 _LEAF = re.compile(
@@ -33,7 +34,6 @@ _LEAF = re.compile(
 EPOCH_BEGAN = b'"log.epoch_began"'
 
 Outcome = Literal["sound", "tampered", "incomplete"]
-PROGRESS_EVERY = 1 << 14
 
 
 class Tampered(Exception):
@@ -43,6 +43,10 @@ class Tampered(Exception):
     def __init__(self, first: int | None, reason: str, last: int | None = None) -> None:
         super().__init__(reason)
         self.first, self.last, self.reason = first, first if last is None else last, reason
+
+
+class BadEvent(Tampered):
+    """An event that cannot be right as it stands, whatever the tree says."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,8 @@ class _Pass:
         """The size of the last head that holds and is signed by a key of the auditor's."""
         self._epoch, self._recorded_at = 0, b""
         self._versions: dict[bytes, int] = {}
+        # What a stream's last version was before the first event: none, or where a part begins not known.
+        self._unknown = 0 if bundle.first == 1 else -1
         # 24 bytes for each event, its id and its position, roughly sorted: a set of all ids would take five times that.
         self._ids = [bytearray() for _ in range(256)]
         self._first_without_body: int | None = None
@@ -137,8 +143,8 @@ class _Pass:
             self._read_events(progress)
             self._skip_to(head.size)
             self._hold_kept_heads_beyond()
-            if altered := bundle.altered_files():
-                raise Tampered(None, f"{altered[0]} is not the one that was exported")
+            if stray := bundle.stray_files():
+                raise Tampered(None, f"{stray[0]} is not what the manifest names")
         except (Tampered, Damaged, Unfinished) as error:
             found = error
         if earlier := self._earlier_than(getattr(found, "first", None)):
@@ -148,54 +154,83 @@ class _Pass:
         self._name_what_is_missing()
 
     def _read_events(self, progress: Callable[[int], None]) -> None:
-        """Checks each event, and grows the tree by it."""
+        """Checks each event, and grows the tree by as many at once as there are up to the next tile or tree head."""
         bundle, tree = self._bundle, self._tree
-        position = tree.size
+        position, hashes = tree.size, list[bytes]()
+        pause = self._next_pause()
         try:
-            for event in bundle.events():
+            for leaf, configuration, metadata in bundle.events():
                 position += 1
                 if position > bundle.last:
-                    raise Tampered(position, f"there are more events than the {bundle.last} that the bundle names")
-                self._check(position, event)
-                tree.add_leaf(event[0])
-                if self._head is not None and self._head[0].size <= position:
+                    raise BadEvent(position, f"there are more events than the {bundle.last} that the bundle names")
+                self._check(position, leaf, configuration, metadata)
+                hashes.append(sha256(b"\0" + leaf).digest())
+                if position == pause:
+                    tree.add_leaves(hashes)
+                    hashes = []
                     self._hold_heads()
-                if not position % PROGRESS_EVERY:
+                    pause = self._next_pause()
                     progress(position)
-        except Damaged as error:
-            raise Tampered(tree.size + 1, f"the bundle is damaged there: {error}") from None
-        if position < bundle.last:
-            raise Tampered(position + 1, "this event and those after it are not there")
+            if position < bundle.last:
+                raise BadEvent(position + 1, "this event is not there, nor are those after it")
+        except (BadEvent, Damaged) as error:
+            tree.add_leaves(hashes)
+            reason = str(error) if isinstance(error, BadEvent) else f"the bundle is damaged there: {error}"
+            raise self._first_bad(tree.size + 1, reason) from None
+        tree.add_leaves(hashes)
 
-    def _check(self, position: int, event: Event) -> None:
-        """What can be said of an event without the tree."""
-        leaf, configuration, metadata = event
+    def _first_bad(self, position: int, reason: str) -> Tampered:
+        """Where the first altered event is, when this one is seen to be: here, if by the next tree head all before it
+        is what was recorded. Else it is one of those since the last tree head."""
+        tree = self._tree
+        while self._head is not None:
+            head, _ = self._head
+            good, false = head.signers(self._keys)
+            if head.size >= tree.size and head.epoch == self._epoch and signed_by_log(head, good) and not false:
+                try:
+                    tree.skip_to(head.size)
+                except TileMissing:
+                    break
+                if tree.root() != head.root:
+                    return self._root_differs(f"the tree head of {head.size} events", position)
+                break
+            self._head = next(self._heads, None)
+        return Tampered(position, reason)
+
+    def _next_pause(self) -> int:
+        pause = self._tree.size + self._tree.room()
+        return min(pause, self._head[0].size) if self._head else pause
+
+    def _check(self, position: int, leaf: bytes, configuration: bytes, metadata: bytes) -> None:
+        """All that can be said of an event without the tree."""
         match = _LEAF.fullmatch(leaf)
         if match is None:
-            raise Tampered(position, "its leaf does not have the form that leaves have")
-        epoch, own_position, id, stream, version, event_type, team, recorded_at, *sums = match.groups()
-        if int(own_position) != position:
-            raise Tampered(position, f"it is not there: the event of position {int(own_position)} stands in its place")
+            raise BadEvent(position, "its leaf does not have the form that leaves have")
+        epoch, its_position, id, stream, version, event_type, team, recorded_at, of_configuration, of_metadata = (
+            match.groups()
+        )
+        if int(its_position) != position:
+            raise BadEvent(position, f"it is not there: the event of position {int(its_position)} stands in its place")
         if int(epoch) != self._epoch:
             self._begin_epoch(position, int(epoch), event_type, configuration)
         if recorded_at < self._recorded_at:
-            raise Tampered(position, f"it was recorded at {recorded_at.decode()}, before the event in front of it")
+            raise BadEvent(position, f"it was recorded at {recorded_at.decode()}, before the event in front of it")
         self._recorded_at = recorded_at
-        known = self._versions.get(stream, 0 if self._bundle.first == 1 else None)
-        if known is not None and int(version) != known + 1:
+        number, known = int(version), self._versions.get(stream, self._unknown)
+        if number != known + 1 and known >= 0:
             name = json.loads(stream)
-            raise Tampered(position, f"it is version {int(version)} of the stream {name}, whose last one was {known}")
-        self._versions[stream] = int(version)
-        id_bytes = bytes.fromhex(id.replace(b"-", b"").decode())
-        self._ids[id_bytes[-1]] += id_bytes + position.to_bytes(8, "big")
-        if sha256(configuration).hexdigest().encode() != sums[0]:
+            raise BadEvent(position, f"it is version {number} of the stream {name}, whose last one was {known}")
+        self._versions[stream] = number
+        id = unhexlify(id.replace(b"-", b""))
+        self._ids[id[-1]] += id + position.to_bytes(8, "big")
+        if sha256(configuration).hexdigest().encode() != of_configuration:
             self._body_differs(position, "configuration", configuration, team)
-        if sha256(metadata).hexdigest().encode() != sums[1]:
+        if sha256(metadata).hexdigest().encode() != of_metadata:
             self._body_differs(position, "metadata", metadata, team)
 
     def _body_differs(self, position: int, name: str, body: bytes, team: bytes) -> None:
         if body != b"null":
-            raise Tampered(position, f"its {name} is not the one whose hash its leaf has")
+            raise BadEvent(position, f"its {name} is not the one whose hash its leaf has")
         self._verdict.bodies_not_there += 1
         if self._first_without_body is None and self._wanted.team in (None, json.loads(team)):
             self._first_without_body = position
@@ -203,10 +238,10 @@ class _Pass:
     def _begin_epoch(self, position: int, epoch: int, event_type: bytes, configuration: bytes) -> None:
         """The first event of an epoch; but for the very first one it says that it is, and why."""
         if epoch < self._epoch:
-            raise Tampered(position, f"it is of epoch {epoch}, and the event in front of it of {self._epoch}")
+            raise BadEvent(position, f"it is of epoch {epoch}, and the event in front of it of {self._epoch}")
         if self._epoch or (epoch > 1 and position == 1):
             if event_type != EPOCH_BEGAN:
-                raise Tampered(position, f"epoch {epoch} begins here, and no event says so")
+                raise BadEvent(position, f"epoch {epoch} begins here, and no event says so")
             self._verdict.epochs.append({"epoch": epoch, "position": position, "event": json.loads(configuration)})
         self._epoch = epoch
 
@@ -235,7 +270,7 @@ class _Pass:
             raise Tampered(self._proven + 1, f"{whose} is of another log, {head.name}", size)
         if head.epoch < self._epoch:
             return self._hold_overtaken(head, kept)
-        if self._epoch and head.epoch > self._epoch:
+        if head.epoch > self._epoch and self._bundle.first <= size <= self._bundle.last:
             raise Tampered(self._proven + 1, f"{whose} is of epoch {head.epoch}, its last event is not", size)
         good, false = head.signers(self._keys)
         if false:
@@ -245,7 +280,7 @@ class _Pass:
         if mismatch := self._tree.mismatch:
             reason = f"{mismatch.tile} was altered: the events are those of {whose}, and the tile's hashes are not"
             raise Tampered(mismatch.first, reason, mismatch.last)
-        if any(key.kind == LOG_KEY and key.name == head.name for key in good):
+        if signed_by_log(head, good):
             self._proven = size
             verdict.heads_checked += not kept
             verdict.kept_heads_checked += kept
@@ -262,9 +297,9 @@ class _Pass:
         first, last = self._proven + 1, size
         if mismatch := self._tree.mismatch:
             first, last = max(first, mismatch.first), min(last, mismatch.last)
-            return Tampered(first, f"it is not what was recorded there: it is neither what {mismatch.tile} nor what"
-                            f" {whose} was made from", last)  # fmt: skip
-        return Tampered(first, f"what was recorded there was something else: {whose} was made from other events", last)
+            made = f"neither {mismatch.tile} nor {whose} was made from it"
+            return Tampered(first, f"what is there is not what was recorded: {made}", last)
+        return Tampered(first, f"what is there is not what was recorded: {whose} was made from something else", last)
 
     def _hold_overtaken(self, head: TreeHead, kept: bool) -> None:
         """A head of an earlier epoch, of events that a restore gave up: the restore names the last such head."""
@@ -306,21 +341,26 @@ class _Pass:
         """What was found and not told yet, as it may have been explained further on, or shows in the end alone."""
         found = []
         if mismatch := self._tree.mismatch:
-            reason = f"it is not what was recorded there: its leaf does not have the hash that {mismatch.tile} has"
+            reason = f"what is there is not what was recorded: {mismatch.tile} was made from something else"
             found.append(Tampered(mismatch.first, reason, mismatch.last))
         if twice := self._first_id_twice():
             found.append(Tampered(twice[1], f"it has the id of the event of position {twice[0]}"))
-        first = min(found, key=lambda each: each.first or 0, default=None)
-        return first if first and (position is None or (first.first or 0) < position) else None
+        return min(
+            (each for each in found if each.last and (position is None or each.last < position)),
+            key=lambda each: each.last or 0,
+            default=None,
+        )
 
     def _first_id_twice(self) -> tuple[int, int] | None:
         """The positions of the first event whose id was there before, and of that one before it, which comes first."""
         first: tuple[int, int] | None = None
-        for ids in self._ids:
+        for ids in map(bytes, self._ids):
+            if len({ids[at : at + 16] for at in range(0, len(ids), 24)}) * 24 == len(ids):
+                continue
             seen: dict[bytes, int] = {}
             for at in range(0, len(ids), 24):
                 position = int.from_bytes(ids[at + 16 : at + 24], "big")
-                other = seen.setdefault(bytes(ids[at : at + 16]), position)
+                other = seen.setdefault(ids[at : at + 16], position)
                 if other != position and (first is None or position < first[1]):
                     first = other, position
         return first

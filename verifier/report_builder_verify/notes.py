@@ -108,6 +108,11 @@ def key_ring(keys: Iterable[PublicKey]) -> dict[tuple[str, bytes], PublicKey]:
     return {(key.name, key.hash): key for key in keys}
 
 
+def signed_by_log(head: TreeHead, signers: Iterable[PublicKey]) -> bool:
+    """Whether one of the signers is the log itself, and no witness or other log."""
+    return any(key.kind == LOG_KEY and key.name == head.name for key in signers)
+
+
 def read_head(note: str) -> TreeHead:
     """Raises NotReadable. It says nothing of the signatures."""
     text, blank, signatures = note.partition("\n\n")

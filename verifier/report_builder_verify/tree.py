@@ -46,14 +46,17 @@ class Tree:
         self.missing: list[str] = []
         self._read_tile = read_tile
         self._final_size = final_size
-        # The roots of the complete subtrees that the leaves so far make, the largest first: one for each 1 in the
-        # binary form of `size`.
-        self._roots: list[bytes] = []
+        # The complete subtrees that the leaves so far make, by height: one for each 1 in the binary form of `size`.
+        self._roots: list[bytes | None] = []
         self._tiles: dict[int, tuple[str, int, bytes | None]] = {}
 
-    def add_leaf(self, leaf: bytes) -> None:
-        """The next leaf, which is there."""
-        self._add(0, sha256(b"\0" + leaf).digest())
+    def room(self) -> int:
+        """How many leaves fit in before the next tile of level 0 begins."""
+        return 256 - self.size % 256
+
+    def add_leaves(self, hashes: list[bytes]) -> None:
+        """The hashes of the next leaves, at most as many as there is room for."""
+        self._grow(0, hashes)
 
     def skip_to(self, size: int) -> None:
         """Passes over leaves that are not there, by their tiles' hashes. Raises TileMissing."""
@@ -64,35 +67,40 @@ class Tree:
             name, at, tile = self._tile_of(level, self.size // 256**level)
             if tile is None:
                 raise TileMissing(name)
-            self._add(level, tile[at : at + 32])
+            self._grow(level, [tile[at : at + 32]])
 
     def root(self) -> bytes:
         """Of the leaves so far."""
-        if not self._roots:
-            return EMPTY_ROOT
-        *others, root = self._roots
-        for left in reversed(others):
-            root = sha256(b"\1" + left + root).digest()
-        return root
+        root = None
+        for left in filter(None, self._roots):
+            root = left if root is None else sha256(b"\1" + left + root).digest()
+        return root or EMPTY_ROOT
 
-    def _add(self, level: int, node: bytes) -> None:
-        """A complete subtree of 256**level leaves. Two neighbours of one height are one of twice the size."""
-        roots, height = self._roots, 8 * level
-        self.size += 1 << height
+    def _grow(self, level: int, nodes: list[bytes]) -> None:
+        """Complete subtrees of 256**level leaves. Two neighbours of one height are one of the next."""
+        height, roots = 8 * level, self._roots
         number = self.size >> height
-        self._compare(level, number - 1, node)
-        while not number & 1:
-            node = sha256(b"\1" + roots.pop() + node).digest()
-            number >>= 1
-            height += 1
+        self.size += len(nodes) << height
+        while nodes:
             if height % 8 == 0:
-                self._compare(height // 8, number - 1, node)
-        roots.append(node)
+                self._compare(height // 8, number, nodes)
+            if height >= len(roots):
+                roots += [None] * (height + 1 - len(roots))
+            if left := roots[height]:
+                nodes, number = [left, *nodes], number - 1
+            roots[height] = nodes.pop() if len(nodes) % 2 else None
+            pairs = iter(nodes)
+            nodes = [sha256(b"\1" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+            height, number = height + 1, number // 2
 
-    def _compare(self, level: int, number: int, node: bytes) -> None:
+    def _compare(self, level: int, number: int, nodes: list[bytes]) -> None:
+        """Holds the level's hashes from this number on against their tile."""
         name, at, tile = self._tile_of(level, number)
-        if tile is not None and tile[at : at + 32] != node:
-            self._differs(name, number, number + 1, level)
+        if tile is None or tile[at : at + 32 * len(nodes)] == b"".join(nodes):
+            return
+        while tile[at : at + 32] == nodes[0]:
+            nodes, number, at = nodes[1:], number + 1, at + 32
+        self._differs(name, number, number + 1, level)
 
     def _tile_of(self, level: int, number: int) -> tuple[str, int, bytes | None]:
         """The tile that has the level's hash of this number, and where in it; the last one of each level is kept."""
