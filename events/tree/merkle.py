@@ -96,7 +96,7 @@ def consistency_ranges(first: int, second: int) -> list[Range]:
 
 def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
     """Whether the proof shows that the tree with this root has the leaf of this hash at `index` (RFC 9162, 2.1.3.2)."""
-    if not 0 <= index < size:
+    if not 0 <= index < size or not _are_hashes(leaf, root, *proof):
         return False
     at, last, computed = index, size - 1, leaf
     for sibling in proof:
@@ -113,12 +113,14 @@ def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes],
 
 
 def verify_consistency(first: int, second: int, proof: Sequence[bytes], first_root: bytes, second_root: bytes) -> bool:
-    """Whether the proof shows that the first tree is the beginning of the second (RFC 9162, 2.1.4.2); nothing need be
-    shown of the empty tree, or of a tree and itself."""
-    if not 0 <= first <= second:
+    """Whether the proof shows that the first tree is the beginning of the second (RFC 9162, 2.1.4.2). Of the empty tree
+    nothing can be shown, and nothing need be."""
+    if not 0 < first <= second:
         return False
-    if first in (0, second):
-        return not proof and first_root == (second_root if first == second else EMPTY_ROOT)
+    if first == second:
+        return not proof and first_root == second_root
+    if not _are_hashes(first_root, second_root, *proof):
+        return False
     path = list(proof)
     if first & (first - 1) == 0:
         path.insert(0, first_root)
@@ -139,6 +141,10 @@ def verify_consistency(first: int, second: int, proof: Sequence[bytes], first_ro
             of_second = node_hash(of_second, sibling)
         at, last = at >> 1, last >> 1
     return last == 0 and of_first == first_root and of_second == second_root
+
+
+def _are_hashes(*values: bytes) -> bool:
+    return all(len(value) == HASH_BYTES for value in values)
 
 
 def _split(leaves: int) -> int:

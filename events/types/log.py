@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 
@@ -18,4 +20,32 @@ class ProjectionRebuilt(msgspec.Struct, frozen=True):
     rows_changed: int
 
 
-EVENTS = {("log.projection_rebuilt", 1): ProjectionRebuilt}
+class KeyRotated(msgspec.Struct, frozen=True):
+    """Tree heads that cover this event are signed with `key` in place of `previous`, public keys both; the first one
+    with both, unless the private half of the previous one was `lost`."""
+
+    key: str
+    previous: str
+    lost: bool = False
+
+
+class EpochBegun(msgspec.Struct, frozen=True):
+    """The log was restored to an earlier state, and goes on from there in this epoch; the event is its first.
+
+    `proven_head` is the last signed head that what was restored was shown to agree with, of `proven_size` events:
+    null and 0 where there is none. The last of these events was recorded at `proven_at`. `last_head` is the last one
+    that was signed before the restore: what it covers beyond `proven_size` is gone, or is not what was signed.
+    """
+
+    epoch: int
+    proven_size: int
+    proven_head: str | None
+    proven_at: datetime | None
+    last_head: str
+
+
+EVENTS = {
+    ("log.projection_rebuilt", 1): ProjectionRebuilt,
+    ("log.key_rotated", 1): KeyRotated,
+    ("log.epoch_begun", 1): EpochBegun,
+}
