@@ -71,6 +71,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "overloaded": (503, "Too many requests wait to be recorded"),
     "database_unavailable": (503, "The database does not answer"),
     "projection_behind": (503, "The read models have not come so far yet"),
+    "tree_behind": (503, "The log's tree has not come so far yet"),
 }
 
 

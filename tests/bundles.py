@@ -80,10 +80,10 @@ class SampleLog:
             writer.add_events(map(self.bundle_lines, range(len(self.events))))
             writer.add_heads(self.heads)
             for (level, index), hashes in sorted(self.tiles.items()):
-                writer.add_tile(level, index, hashes)
+                writer.add_tile(level, index, len(hashes) // 32, hashes)
             writer.add_file("keys.txt", f"{self.key.verifier.text}\n".encode())
             writer.add_file("README.txt", b"Read me.\n")
-            writer.finish(NAME, self.size, 1, self.size, None)
+            writer.finish(self.size, 1, self.size, None)
         return path
 
 

@@ -36,7 +36,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     has the SHA-256, in hex, of those parts that the tree does not prove."""
 
     form: str = FORM
-    origin: str
     tree_size: int
     first: int = msgspec.field(name="from")
     last: int = msgspec.field(name="to")
@@ -45,60 +44,51 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BundleWriter:
-    """The parts in their order: `add_event` from the first to the last, then the others, then `finish`."""
+    """Parts one after the other, each whole before the next; `finish` ends it."""
 
     def __init__(self, sink: Sink) -> None:
         # Without a way to go back: so that it has the same bytes wherever it is written to.
-        self._zip = zipfile.ZipFile(_Forward(sink), "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION)  # type: ignore[arg-type]
-        self._events: IO[bytes] | None = self._open("events.ndjson")
+        self._zip = zipfile.ZipFile(_Forward(sink), "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION)  # type: ignore[call-overload]
+        self._part: IO[bytes] | None = None
+        self._name = ""
         self._files: dict[str, str] = {}
 
     def add_events(self, events: Iterable[Sequence[bytes]]) -> None:
         """The next events: leaf, configuration and metadata of each; WITHHELD where a body is not to be in it."""
-        assert self._events is not None, "events come first"
-        self._events.write(b"".join([part + b"\n" for event in events for part in event]))
+        self._write("events.ndjson", b"".join([line + b"\n" for event in events for line in event]))
 
     def add_heads(self, notes: Iterable[str]) -> None:
-        """The tree heads with their signatures, the smallest first."""
-        self._end_events()
-        with self._open("heads.ndjson") as file:
-            file.writelines(msgspec.json.encode(note) + b"\n" for note in notes)
+        """The next tree heads with their signatures, the smallest first."""
+        self._write("heads.ndjson", b"".join([msgspec.json.encode(note) + b"\n" for note in notes]))
 
-    def add_tile(self, level: int, index: int, hashes: bytes) -> None:
-        """A tile of the tree, as wide as it is at the tree head."""
-        self._end_events()
-        with self._open(f"tile/{tile_path(level, index, len(hashes) // 32)}") as file:
-            file.write(hashes)
+    def add_tile(self, level: int, index: int, width: int, hashes: bytes) -> None:
+        """A tile of the tree, that has so many hashes at the tree head."""
+        self._write(f"tile/{tile_path(level, index, width)}", hashes)
 
     def add_file(self, name: str, content: bytes) -> None:
         """Anything else; the manifest has its hash."""
-        self._end_events()
-        with self._open(name) as file:
-            file.write(content)
+        self._write(name, content)
         self._files[name] = sha256(content).hexdigest()
 
-    def finish(self, origin: str, tree_size: int, first: int, last: int, team: str | None) -> None:
+    def finish(self, tree_size: int, first: int, last: int, team: str | None) -> None:
         """The manifest, and the table of contents."""
-        self._end_events()
-        manifest = Manifest(
-            origin=origin,
-            tree_size=tree_size,
-            first=first,
-            last=last,
-            team=team,
-            files=dict(sorted(self._files.items())),
-        )
-        with self._open("manifest.json") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+        files = dict(sorted(self._files.items()))
+        manifest = Manifest(tree_size=tree_size, first=first, last=last, team=team, files=files)
+        self._write("manifest.json", msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+        self._end_part()
         self._zip.close()
 
-    def _open(self, name: str) -> IO[bytes]:
-        return self._zip.open(name, "w", force_zip64=True)
+    def _write(self, name: str, content: bytes) -> None:
+        if name != self._name:
+            self._end_part()
+            self._part, self._name = self._zip.open(name, "w", force_zip64=True), name
+        assert self._part is not None, "a part is written whole before the next one"
+        self._part.write(content)
 
-    def _end_events(self) -> None:
-        if self._events is not None:
-            self._events.close()
-            self._events = None
+    def _end_part(self) -> None:
+        if self._part is not None:
+            self._part.close()
+        self._part = None
 
 
 class _Forward:

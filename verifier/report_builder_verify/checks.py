@@ -14,10 +14,10 @@ from binascii import unhexlify
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from report_builder_verify.bundle import Bundle, Damaged, Unfinished
-from report_builder_verify.notes import WITNESS_KEY, PublicKey, TreeHead, key_ring, signed_by_log
+from report_builder_verify.notes import WITNESS_KEY, PublicKey, TreeHead, key_ring, read_head, signed_by_log
 from report_builder_verify.tree import TileMissing, Tree
 
 # A JSON string, and the one form that a leaf has: these keys in this order, without a space.
@@ -31,7 +31,7 @@ _LEAF = re.compile(
     rb'"recorded_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)","configuration_sha256":"([0-9a-f]{64})",'
     rb'"metadata_sha256":"([0-9a-f]{64})"\}' % {b"text": _TEXT, b"uuid": _UUID, b"number": _NUMBER}
 )
-EPOCH_BEGAN = b'"log.epoch_began"'
+EPOCH_BEGUN, KEY_ROTATED = b'"log.epoch_begun"', b'"log.key_rotated"'
 
 Outcome = Literal["sound", "tampered", "incomplete"]
 
@@ -75,6 +75,7 @@ class Verdict:
     witnesses: list[str] = field(default_factory=list)
     bodies_not_there: int = 0
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    rotations: list[dict[str, Any]] = field(default_factory=list)
 
     def lacks(self, reason: str, first: int | None = None, last: int | None = None) -> None:
         """Something that could not be checked; the first such thing gives the position."""
@@ -105,6 +106,28 @@ def verify(
     return verdict
 
 
+class _Restore(NamedTuple):
+    """What the event that begins an epoch says: up to where the log was shown to be what was signed, and the last head
+    that was signed before. Both null where the event's body is not there."""
+
+    epoch: int
+    position: int
+    proven_size: int | None = None
+    last_head: TreeHead | None = None
+
+    @classmethod
+    def read(cls, position: int, epoch: int, configuration: bytes) -> _Restore:
+        try:
+            body = json.loads(configuration)
+            if body is None:
+                return cls(epoch, position)
+            if body["epoch"] == epoch:
+                return cls(epoch, position, int(body["proven_size"]), read_head(body["last_head"]))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            pass
+        raise BadEvent(position, f"epoch {epoch} begins here, and the event does not say so")
+
+
 class _Pass:
     """One pass over a bundle."""
 
@@ -130,6 +153,9 @@ class _Pass:
         # 24 bytes for each event, its id and its position, roughly sorted: a set of all ids would take five times that.
         self._ids = [bytearray() for _ in range(256)]
         self._first_without_body: int | None = None
+        self._restores: list[_Restore] = []
+        # Heads of an epoch before the last one that do not hold: a restore must explain them.
+        self._disputed: list[tuple[TreeHead, bool, Tampered]] = []
 
     def run(self, progress: Callable[[int], None]) -> None:
         bundle, verdict = self._bundle, self._verdict
@@ -143,6 +169,8 @@ class _Pass:
             self._read_events(progress)
             self._skip_to(head.size)
             self._hold_kept_heads_beyond()
+            if self._disputed:
+                raise self._disputed[0][2]
             if stray := bundle.stray_files():
                 raise Tampered(None, f"{stray[0]} is not what the manifest names")
         except (Tampered, Damaged, Unfinished) as error:
@@ -211,8 +239,6 @@ class _Pass:
         )
         if int(its_position) != position:
             raise BadEvent(position, f"it is not there: the event of position {int(its_position)} stands in its place")
-        if int(epoch) != self._epoch:
-            self._begin_epoch(position, int(epoch), event_type, configuration)
         if recorded_at < self._recorded_at:
             raise BadEvent(position, f"it was recorded at {recorded_at.decode()}, before the event in front of it")
         self._recorded_at = recorded_at
@@ -227,6 +253,10 @@ class _Pass:
             self._body_differs(position, "configuration", configuration, team)
         if sha256(metadata).hexdigest().encode() != of_metadata:
             self._body_differs(position, "metadata", metadata, team)
+        if int(epoch) != self._epoch:
+            self._begin_epoch(position, int(epoch), event_type, configuration)
+        if event_type == KEY_ROTATED and configuration != b"null":
+            self._verdict.rotations.append({"position": position, "event": json.loads(configuration)})
 
     def _body_differs(self, position: int, name: str, body: bytes, team: bytes) -> None:
         if body != b"null":
@@ -236,13 +266,20 @@ class _Pass:
             self._first_without_body = position
 
     def _begin_epoch(self, position: int, epoch: int, event_type: bytes, configuration: bytes) -> None:
-        """The first event of an epoch; but for the very first one it says that it is, and why."""
+        """The first event of an epoch. But for the very first epoch that is one which says so: after a restore."""
         if epoch < self._epoch:
             raise BadEvent(position, f"it is of epoch {epoch}, and the event in front of it of {self._epoch}")
         if self._epoch or (epoch > 1 and position == 1):
-            if event_type != EPOCH_BEGAN:
+            if event_type != EPOCH_BEGUN:
                 raise BadEvent(position, f"epoch {epoch} begins here, and no event says so")
+            begun = _Restore.read(position, epoch, configuration)
+            self._restores.append(begun)
             self._verdict.epochs.append({"epoch": epoch, "position": position, "event": json.loads(configuration)})
+            disputed, self._disputed = self._disputed, []
+            for head, kept, found in disputed:
+                if begun.proven_size is not None and head.size <= begun.proven_size:
+                    raise found
+                self._hold_overtaken(head, kept)
         self._epoch = epoch
 
     def _skip_to(self, size: int) -> None:
@@ -269,13 +306,18 @@ class _Pass:
         if head.name != self._final.name:
             raise Tampered(self._proven + 1, f"{whose} is of another log, {head.name}", size)
         if head.epoch < self._epoch:
-            return self._hold_overtaken(head, kept)
+            self._hold_overtaken(head, kept)
+            return
         if head.epoch > self._epoch and self._bundle.first <= size <= self._bundle.last:
             raise Tampered(self._proven + 1, f"{whose} is of epoch {head.epoch}, its last event is not", size)
         good, false = head.signers(self._keys)
         if false:
             raise Tampered(self._proven + 1, f"{whose} was altered: the signature of {false[0]} does not hold", size)
         if self._tree.root() != head.root:
+            if head.epoch < self._final.epoch:
+                # A restore that comes yet may say that from here on the log is not what was signed.
+                self._disputed.append((head, kept, self._root_differs(whose, size)))
+                return
             raise self._root_differs(whose, size)
         if mismatch := self._tree.mismatch:
             reason = f"{mismatch.tile} was altered: the events are those of {whose}, and the tile's hashes are not"
@@ -285,12 +327,14 @@ class _Pass:
             verdict.heads_checked += not kept
             verdict.kept_heads_checked += kept
         elif head is self._final or head == self._final:
-            raise Tampered(self._proven + 1, f"{whose}, the last one, is not signed by a key that you named", size)
+            reason = f"{whose}, the last one, is not signed by a key that you named"
+            for rotation in verdict.rotations[-1:]:
+                reason += f" (position {rotation['position']} says that the log took another one: ask its operator)"
+            raise Tampered(self._proven + 1, reason, size)
         else:
             verdict.heads_of_unknown_signers += 1
         if head == self._final:
             verdict.witnesses = [key.name for key in good if key.kind == WITNESS_KEY]
-        return None
 
     def _root_differs(self, whose: str, size: int) -> Tampered:
         """Where: after the last head that held; and where a tile differs too, there."""
@@ -302,26 +346,21 @@ class _Pass:
         return Tampered(first, f"what is there is not what was recorded: {whose} was made from something else", last)
 
     def _hold_overtaken(self, head: TreeHead, kept: bool) -> None:
-        """A head of an earlier epoch, of events that a restore gave up: the restore names the last such head."""
+        """A head of an earlier epoch, of events that a restore took back. The restore names the last such head."""
+        restore = next((each for each in self._restores if each.epoch > head.epoch), None)
         if not kept:
             return
-        size = head.size
-        restore = next((each for each in self._verdict.epochs if each["epoch"] > head.epoch), None)
-        if restore is None:
+        if restore is None or restore.last_head is None:
             self._verdict.lacks(
-                f"the restore that gave up the head of {size} events that you kept is not in the bundle"
+                f"the restore that took back events of the head of {head.size} that you kept is not there"
             )
-            return
-        named, position = restore["event"], restore["position"]
-        if size > named["last_size"] or (size == named["last_size"] and head.root.hex() != named["last_root"]):
-            reason = (
-                f"the restore there names a last tree head of {named['last_size']} events, and you kept another one"
-            )
-            raise Tampered(position, f"{reason}, of {size}")
-        if size < named["last_size"]:
+        elif (last := restore.last_head).size > head.size:
             self._verdict.lacks(
-                f"a restore gave up the last events of the head of {size} that you kept", position, size
+                f"a restore took back events of the head of {head.size} that you kept", restore.position
             )
+        elif (last.size, last.root) != (head.size, head.root):
+            reason = f"the restore there names a last tree head of {last.size} events, and you kept one of {head.size}"
+            raise Tampered(restore.position, reason)
         else:
             self._verdict.kept_heads_checked += 1
 

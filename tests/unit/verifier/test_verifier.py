@@ -56,7 +56,7 @@ def altered(position: int, part: int, old: bytes, new: bytes) -> Callable[[Parts
     return alter
 
 
-def events_changed(change: Callable[[list[list[bytes]]], None]) -> Callable[[Parts], None]:
+def events_changed(change: Callable[[list[list[bytes]]], object]) -> Callable[[Parts], None]:
     def alter(parts: Parts) -> None:
         events = parts.events
         change(events)
@@ -154,8 +154,8 @@ FORGERIES: dict[str, tuple[Callable[[Parts], None], int, int]] = {
     "the last event's metadata": (altered(EVENTS, 2, b'"c"', b'"d"'), EVENTS, EVENTS),
     "two events swapped": (events_changed(swap), 310, 310),
     "two events swapped with their surroundings": (events_changed(swap_contents), 310, 310),
-    "the last one dropped": (events_changed(lambda events: events.pop() and None), EVENTS, EVENTS),
-    "one in the middle dropped": (events_changed(lambda events: events.pop(309) and None), 310, 310),
+    "the last one dropped": (events_changed(lambda events: events.pop()), EVENTS, EVENTS),
+    "one in the middle dropped": (events_changed(lambda events: events.pop(309)), 310, 310),
     "one dropped and the others moved up": (events_changed(renumber), 310, 310),
     "one added at the end": (events_changed(add_last), EVENTS + 1, EVENTS + 1),
     "one given twice": (events_changed(lambda events: events.insert(310, events[309])), 311, 311),
