@@ -79,7 +79,7 @@ async def choose_part(pool: Connection | Pool, first: int | None, last: int | No
     return part
 
 
-async def export(pool: Pool, part: Part, schemas: Mapping[tuple[str, str], bytes]) -> AsyncIterator[bytes]:
+async def export(pool: Connection | Pool, part: Part, schemas: Mapping[tuple[str, str], bytes]) -> AsyncIterator[bytes]:
     """The bundle's bytes, piece by piece; `schemas` are those of events by type and version."""
     pieces = _Pieces()
     writer = BundleWriter(pieces)
@@ -124,14 +124,14 @@ def tiles_of_part(part: Part) -> list[Tile]:
     return tiles
 
 
-async def _events(pool: Pool, part: Part) -> AsyncIterator[list[asyncpg.Record]]:
+async def _events(pool: Connection | Pool, part: Part) -> AsyncIterator[list[asyncpg.Record]]:
     after = part.first - 1
     while rows := await pool.fetch(EVENTS, after, part.last):
         yield rows
         after = rows[-1]["position"]
 
 
-async def _heads(pool: Pool, part: Part) -> AsyncIterator[list[str]]:
+async def _heads(pool: Connection | Pool, part: Part) -> AsyncIterator[list[str]]:
     """Those that the part's events can be held against: of the sizes that it goes through, and the newest."""
     size, epoch = part.first - 1, 0
     while rows := await pool.fetch(HEADS, size, epoch, part.last, part.size):

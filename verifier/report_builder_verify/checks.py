@@ -144,8 +144,9 @@ class _Pass:
             key=lambda each: each[0].size,
         )
         self._head = next(self._heads, None)
-        self._proven = 0
-        """The size of the last head that holds and is signed by a key of the auditor's."""
+        # The sizes of the last head that holds and is signed by a key of the auditor's; and of the last one that the
+        # auditor has kept: whoever has the key can make the others fit.
+        self._proven = self._kept_proven = 0
         self._epoch, self._recorded_at = 0, b""
         self._versions: dict[bytes, int] = {}
         # What a stream's last version was before the first event: none, or where a part begins not known.
@@ -316,14 +317,15 @@ class _Pass:
         if self._tree.root() != head.root:
             if head.epoch < self._final.epoch:
                 # A restore that comes yet may say that from here on the log is not what was signed.
-                self._disputed.append((head, kept, self._root_differs(whose, size)))
+                self._disputed.append((head, kept, self._root_differs(whose, size, kept)))
                 return
-            raise self._root_differs(whose, size)
+            raise self._root_differs(whose, size, kept)
         if mismatch := self._tree.mismatch:
             reason = f"{mismatch.tile} was altered: the events are those of {whose}, and the tile's hashes are not"
             raise Tampered(mismatch.first, reason, mismatch.last)
         if signed_by_log(head, good):
             self._proven = size
+            self._kept_proven = size if kept else self._kept_proven
             verdict.heads_checked += not kept
             verdict.kept_heads_checked += kept
         elif head is self._final or head == self._final:
@@ -336,9 +338,9 @@ class _Pass:
         if head == self._final:
             verdict.witnesses = [key.name for key in good if key.kind == WITNESS_KEY]
 
-    def _root_differs(self, whose: str, size: int) -> Tampered:
+    def _root_differs(self, whose: str, size: int, kept: bool = False) -> Tampered:
         """Where: after the last head that held; and where a tile differs too, there."""
-        first, last = self._proven + 1, size
+        first, last = (self._kept_proven if kept else self._proven) + 1, size
         if mismatch := self._tree.mismatch:
             first, last = max(first, mismatch.first), min(last, mismatch.last)
             made = f"neither {mismatch.tile} nor {whose} was made from it"
