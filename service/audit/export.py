@@ -87,7 +87,7 @@ async def export(pool: Connection | Pool, part: Part, schemas: Mapping[tuple[str
     types: set[tuple[str, str]] = set()
     async for rows in _events(pool, part):
         # In a thread: hashing and packing hold nobody else up.
-        await asyncio.to_thread(_add_events, writer, [RecordedEvent(**row) for row in rows], epochs, part.team)
+        await asyncio.to_thread(_add_events, writer, rows, epochs, part.team)
         types.update((row["event_type"], str(row["schema_version"])) for row in rows)
         yield pieces.take()
     async for notes in _heads(pool, part):
@@ -139,18 +139,15 @@ async def _heads(pool: Connection | Pool, part: Part) -> AsyncIterator[list[str]
         size, epoch = rows[-1]["size"], rows[-1]["epoch"]
 
 
-def _add_events(writer: BundleWriter, events: Iterable[RecordedEvent], epochs: Epochs, team: str | None) -> None:
-    writer.add_events(
-        (
-            leaf_of(event, epochs.at(event.position)),
-            *(
-                (event.configuration.encode(), event.metadata.encode())
-                if team in (None, event.team_id)
-                else (WITHHELD, WITHHELD)
-            ),
-        )
-        for event in events
-    )
+def _add_events(writer: BundleWriter, rows: Iterable[asyncpg.Record], epochs: Epochs, team: str | None) -> None:
+    writer.add_events(_lines(RecordedEvent(**row), epochs, team) for row in rows)
+
+
+def _lines(event: RecordedEvent, epochs: Epochs, team: str | None) -> tuple[bytes, bytes, bytes]:
+    leaf = leaf_of(event, epochs.at(event.position))
+    if team not in (None, event.team_id):
+        return leaf, WITHHELD, WITHHELD
+    return leaf, event.configuration.encode(), event.metadata.encode()
 
 
 class _Pieces:

@@ -147,8 +147,10 @@ def _grounds(verdict: Verdict, kept: bool) -> Iterator[str]:
     if verdict.bodies_not_there:
         yield f"bodies that are not in the bundle, and were not seen: {verdict.bodies_not_there}"
     for epoch in verdict.epochs:
-        event = json.dumps(epoch["event"])
-        yield f"epoch {epoch['epoch']} begins at position {epoch['position']}, with a restore: {event}"
+        yield (
+            f"epoch {epoch['epoch']} begins at position {epoch['position']}, after a restore: before it the log is what"
+            f" was signed up to position {epoch['proven_size']}"
+        )
     if not kept:
         yield (
             "not to be seen without a tree head that you kept (--head): that the log was taken back to an earlier"
