@@ -15,7 +15,7 @@ import structlog
 
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
-from events.reader import LogDamaged, read_after, read_head
+from events.reader import LogDamaged, LogRewound, read_after, read_head
 from events.rounds import Rounds
 
 log = structlog.get_logger()
@@ -124,7 +124,20 @@ class Feed:
                 async with asyncio.timeout(POLL_INTERVAL):
                     await self._hint.wait()
             except TimeoutError:
-                continue
+                await self._refuse_rewound()
+
+    async def _refuse_rewound(self) -> None:
+        """A log that ends before what this process has seen was restored to an earlier state beneath it: whatever
+        goes on from here would mix two histories, so the process ends, and begins again."""
+        try:
+            end = await read_head(self._pool)
+        except DATABASE_ERRORS as error:
+            end_if_cancelled(error)
+            return  # the next look tells of it
+        if end < self._head:
+            found = f"the log ends at position {end}, and this process has seen {self._head}"
+            log.critical("log_rewound", error=found)
+            raise LogRewound(found)
 
     def _remember(self, events: list[RecordedEvent]) -> None:
         """Puts the newest events into the ring, and takes the oldest out as far as it is too long or too large."""

@@ -17,6 +17,10 @@ class LogDamaged(Exception):
     """A position is missing: positions are dense, so an event was removed. Nothing may go on from here."""
 
 
+class LogRewound(Exception):
+    """The log was restored to an earlier state while it was followed. Whoever follows it must begin again."""
+
+
 async def read_after(connection: Connection | Pool, position: int, limit: int) -> list[RecordedEvent]:
     """At most `limit` events after `position`, in order. Raises LogDamaged at a gap."""
     rows = await connection.fetch(

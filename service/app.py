@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.pool import Pool
 from events.feed import Feed
+from events.tree.notes import VerifierKey
 from service.amc.account_routes import account_routes
 from service.amc.connecting import AccountDesk
 from service.amc.instance_routes import instance_routes
@@ -52,6 +53,7 @@ from service.schedules.routes import schedule_routes
 from service.stream.routes import stream_routes
 from service.teams.limits import Teams
 from service.teams.routes import team_routes
+from service.tree.routes import tree_routes
 from service.workflows.routes import workflow_routes
 
 MAX_BODY = 2 * 1024 * 1024
@@ -79,6 +81,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates
     errors: ErrorCounts
     letters: LetterDesk
+    witnesses: tuple[VerifierKey, ...]
     stopping: asyncio.Event
     health: Health
     scrape: Scrape
@@ -113,6 +116,7 @@ def create_app(parts: Parts) -> Starlette:
         *schedule_routes(pool, commands, teams, parts.store, clock),
         *stream_routes(pool, parts.feed, parts.stopping, parts.door.lapsed),
         *audit_routes(pool),
+        *tree_routes(pool, parts.witnesses),
         export_route(pool, published_schemas()),
         *letter_routes(commands, parts.letters),
     ]

@@ -59,10 +59,12 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "unknown_host": (421, "The service is not known by this name"),
     "invalid": (422, "Some fields do not fit"),
     "idempotency_key_reused": (422, "The idempotency key came before with another content"),
+    "cosignature_refused": (422, "The co-signature cannot be taken"),
     "rate_limited": (429, "More requests than your rate allows"),
     "internal": (500, "The service failed"),
     "result_missing": (500, "A stored result is not where it was put"),
     "result_damaged": (500, "A stored result is not what was put there"),
+    "event_altered": (500, "An event is not what was signed"),
     "amazon_refused": (502, "Amazon refused the call"),
     "amazon_unavailable": (503, "Amazon does not answer"),
     "broker_unavailable": (503, "The broker does not answer"),
@@ -71,7 +73,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "overloaded": (503, "Too many requests wait to be recorded"),
     "database_unavailable": (503, "The database does not answer"),
     "projection_behind": (503, "The read models have not come so far yet"),
-    "tree_behind": (503, "The log's tree has not come so far yet"),
+    "tree_behind": (503, "The transparency log has not come so far yet"),
 }
 
 

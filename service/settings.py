@@ -147,6 +147,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_delay: Annotated[float, Meta(ge=0, le=1e8)] = 0
     """How long the API takes requests on after SIGTERM, not ready any more, for balancers to turn away."""
 
+    # Transparency log
+    tree_folder: Path | None = None
+    """Where the key that signs tree heads is, and the last head. Absent: the folder `tree` of `data_dir`."""
+    tree_name: Annotated[str, Meta(pattern=r"^[^\s+]+$", max_length=200)] | None = None
+    """What the log is called in its heads, for ever: as a rule where it is served, without the scheme. Absent: a name
+    is made up with the key."""
+    tree_interval: Seconds = 1
+    """How often the tree is brought up to the log and signed."""
+    tree_heads_file: Path | None = None
+    """A file that every head is appended to."""
+    tree_heads_url: str | None = None
+    """`s3://bucket/prefix` that every head is put below, with what `results_s3_` and `AWS_` variables say."""
+    tree_heads_amqp: bool = True
+    """Whether every head is sent to RabbitMQ, where there is `amqp_url`."""
+    tree_heads_log: bool = True
+    """Whether every head is a line of the log."""
+    tree_witnesses: tuple[str, ...] = ()
+    """The public keys of witnesses whose co-signatures are taken, as vkeys."""
+
     # Limits
     max_running_backfills: Count = 5
     """Backfills that one user may have running at once."""

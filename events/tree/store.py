@@ -55,9 +55,9 @@ async def read_leaves(connection: Connection, after: int, limit: int) -> list[by
 
 
 def _leaf(row: asyncpg.Record, epochs: Epochs) -> bytes:
-    position, *rest, recorded_at, configuration, metadata = row
+    position, *between, recorded_at, configuration, metadata = row
     return encode_leaf(
-        Leaf(VERSION, epochs.at(position), position, *rest, moment(recorded_at), configuration, metadata)
+        Leaf(VERSION, epochs.at(position), position, *between, moment(recorded_at), configuration, metadata)  # type: ignore[call-arg]
     )
 
 

@@ -21,6 +21,7 @@ from service.roles.process import Process
 from service.roles.shared import open_connections, open_session
 from service.server import serving
 from service.teams.limits import Limits, Teams
+from service.tree.witnesses import witness_keys
 
 
 async def start(process: Process) -> None:
@@ -50,6 +51,7 @@ async def start(process: Process) -> None:
             rates=rates,
             errors=errors,
             letters=LetterDesk(pool, open_broker(process.broker, settings)),
+            witnesses=witness_keys(settings),
             stopping=stopping,
             health=process.health,
             scrape=process.scrape,

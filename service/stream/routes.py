@@ -19,11 +19,12 @@ from events.envelope import RecordedEvent
 from events.feed import BATCH, Feed
 from events.reader import read_after
 from service.auth.caller import Caller, caller_of
-from service.endpoints import Answer, Endpoint, Header, Position, Query, read_query
+from service.endpoints import LAST_POSITION, Answer, Endpoint, Header, Position, Query, read_query
 from service.http import json_response
 from service.operations import metrics
 from service.server import HANG_UP
 from service.stream.cloudevents import cloud_event
+from service.stream.epochs import ReaderGuard
 
 log = structlog.get_logger()
 
@@ -45,9 +46,11 @@ LAST_EVENT_ID = Header("Last-Event-ID", Position, "The last event that a reader 
 
 
 class Events(Query, frozen=True, kw_only=True):
-    """Which events: those after a position; each filter may be repeated, and lets through what it names."""
+    """Which events: those after a position, which was seen in `epoch`; each filter may be repeated, and lets through
+    what it names."""
 
     after: Position = 0
+    epoch: Annotated[int, Meta(ge=1, le=LAST_POSITION)] | None = None
     type: tuple[str, ...] = ()
     stream: tuple[str, ...] = ()
     workflow: tuple[str, ...] = ()
@@ -60,11 +63,13 @@ class EventsByPage(Events, frozen=True, kw_only=True):
 
 
 class EventPage(Answer, frozen=True, kw_only=True):
-    """A page of CloudEvents. `next_after` is where the next page begins; `more` is false at the log's end."""
+    """A page of CloudEvents. `next_after` is where the next page begins; `more` is false at the log's end. `epoch` is
+    to be named with `next_after`."""
 
     events: list[dict[str, Any]]
     next_after: int
     more: bool
+    epoch: int
 
 
 def stream_routes(
@@ -73,9 +78,12 @@ def stream_routes(
     """The routes over the log, as `pool` and `feed` show it; live streams end when `stopping` is set, or when
     `lapsed` comes back for their request: then its credential does not hold any more."""
 
+    guard = ReaderGuard(pool, feed)
+
     async def page(request: Request) -> Response:
         query = read_query(request, EventsByPage)
         after, limit = query.after, query.limit
+        epoch = await guard.admit(after, query.epoch)
         passes = _filter(query, caller_of(request))
         found: list[RecordedEvent] = []
         position, more = after, True
@@ -91,13 +99,14 @@ def stream_routes(
                         break
         if "application/x-ndjson" in request.headers.get("accept", ""):
             lines = b"".join(cloud_event(event) + b"\n" for event in found)
-            headers = {"Next-After": str(position), "More": str(more).lower()}
+            headers = {"Next-After": str(position), "More": str(more).lower(), "Epoch": str(epoch)}
             return Response(lines, media_type="application/x-ndjson", headers=headers)
         return json_response(
             {
                 "events": [msgspec.Raw(cloud_event(event)) for event in found],
                 "next_after": position,
                 "more": more,
+                "epoch": epoch,
             }
         )
 
@@ -111,7 +120,9 @@ def stream_routes(
 
     async def live(request: Request) -> Response:
         query = read_query(request, Events)
-        frames = _frames(feed, _start_of(request, query), _filter(query, caller_of(request)), partial(over, request))
+        after = _start_of(request, query)
+        epoch = await guard.admit(after, query.epoch)
+        frames = _frames(feed, after, epoch, _filter(query, caller_of(request)), partial(over, request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(media_type="text/event-stream", headers=headers)
@@ -127,7 +138,12 @@ def stream_routes(
             answer=EventPage,
             scope="events:read",
             media=("application/x-ndjson",),
-            answer_headers={"Next-After": "`next_after`, with NDJSON.", "More": "`more`, with NDJSON."},
+            answer_headers={
+                "Next-After": "`next_after`, with NDJSON.",
+                "More": "`more`, with NDJSON.",
+                "Epoch": "`epoch`, with NDJSON.",
+            },
+            refusals=("log_rewound",),
         ),
         Endpoint(
             "GET",
@@ -138,6 +154,7 @@ def stream_routes(
             answer=("text/event-stream",),
             scope="events:read",
             headers=(LAST_EVENT_ID,),
+            refusals=("log_rewound",),
         ),
     ]
 
@@ -171,7 +188,9 @@ def _start_of(request: Request, query: Events) -> int:
     return max(query.after, int(request.headers.get(LAST_EVENT_ID.name, "0")))
 
 
-async def _frames(feed: Feed, after: int, passes: Filter, over: Callable[[], Awaitable[None]]) -> AsyncGenerator[bytes]:
+async def _frames(
+    feed: Feed, after: int, epoch: int, passes: Filter, over: Callable[[], Awaitable[None]]
+) -> AsyncGenerator[bytes]:
     """SSE frames: events with their position as id, `caught-up` at the end of the log, comments to keep alive; until
     `over` comes back."""
     yield b"retry: 2000\n\n"
@@ -189,18 +208,20 @@ async def _frames(feed: Feed, after: int, passes: Filter, over: Callable[[], Awa
                     frames.append(_frame(event))
                     told = after
             if after - told >= CHECKPOINT_EVERY or (after > told and len(events) < BATCH):
-                frames.append(b'id: %d\nevent: checkpoint\ndata: {"position":%d}\n\n' % (after, after))
+                frames.append(
+                    b'id: %d\nevent: checkpoint\ndata: {"position":%d,"epoch":%d}\n\n' % (after, after, epoch)
+                )
                 told = after
             if frames:
                 yield b"".join(frames)
             if len(events) == BATCH:
                 if caught_up:
                     caught_up = False
-                    yield b'event: fell-behind\ndata: {"position":%d}\n\n' % after
+                    yield b'event: fell-behind\ndata: {"position":%d,"epoch":%d}\n\n' % (after, epoch)
                 continue
             if not caught_up and after >= feed.head:
                 caught_up = True
-                yield b'event: caught-up\ndata: {"position":%d}\n\n' % after
+                yield b'event: caught-up\ndata: {"position":%d,"epoch":%d}\n\n' % (after, epoch)
             waiting = asyncio.create_task(feed.wait_beyond(after))
             await asyncio.wait((waiting, stop), timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
