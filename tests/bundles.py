@@ -16,8 +16,9 @@ from events.tree.heads import TreeHead, origin_of
 from events.tree.leaf import leaf_of
 from events.tree.merkle import leaf_hash
 from events.tree.notes import Note, SigningKey
-from events.tree.tiles import Edge, Tile
+from events.tree.tiles import Edge, Tile, tile_path, width_of
 from service.audit.bundle import BundleWriter
+from service.audit.export import Part, tiles_of_part
 
 NAME = "audit.example/log"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,6 +68,20 @@ class SampleLog:
             text = TreeHead(origin, size, edge.root()).text
             self.heads.append(extra(str(Note(text, (key.sign(text),)))))
         self.size = edge.size
+
+    def head_of(self, size: int) -> str:
+        """The signed head of so many events."""
+        return next(note for note in self.heads if size_of(note) == size)
+
+    def part(self, parts: Parts, first: int, last: int) -> Parts:
+        """Of a whole bundle the part with these positions, as it is exported."""
+        chosen = Part(self.size, first, last, None)
+        tiles = {f"tile/{tile_path(*tile, width_of(tile, self.size))}" for tile in tiles_of_part(chosen)}
+        found = Parts({name: parts[name] for name in parts if not name.startswith("tile/") or name in tiles})
+        found.events = parts.events[first - 1 : last]
+        found.heads = [note for note in parts.heads if first <= size_of(note) <= last or size_of(note) == self.size]
+        found.manifest(**{"from": first, "to": last})
+        return found
 
     def bundle_lines(self, index: int) -> list[bytes]:
         """Leaf, configuration and metadata of an event, counted from 0."""
@@ -128,3 +143,7 @@ class Parts(dict[str, bytes]):
 
 def sample_events(count: int) -> Iterator[RecordedEvent]:
     return map(sample_event, range(1, count + 1))
+
+
+def size_of(note: str) -> int:
+    return int(note.split("\n")[1])

@@ -182,10 +182,9 @@ def anywhere(stage: Stage) -> tuple[int, int]:
     return 1, stage.events
 
 
-# What is found without a head that the auditor has kept: the forgery, and where it must be found, from and to.
-FORGERIES: dict[str, tuple[Forgery, Where]] = {
-    "one byte of an event altered": (COLUMNS["workflow_id"], middle),
-    "one byte of a body altered": (COLUMNS["configuration"], middle),
+# The forgery, and where it must be found, from and to. These show in any part of the log that has the middle.
+FORGERIES_OF_EVENTS: dict[str, tuple[Forgery, Where]] = {
+    **{f"a changed {name}": (forgery, middle) for name, forgery in COLUMNS.items()},
     "two events swapped": (
         sql(
             "UPDATE report_builder_audit SET position = :n + 1 WHERE position = :m",
@@ -194,7 +193,6 @@ FORGERIES: dict[str, tuple[Forgery, Where]] = {
         ),
         middle,
     ),
-    "the last event dropped": (sql("DELETE FROM report_builder_audit WHERE position = :n"), end),
     "an event in the middle dropped": (sql("DELETE FROM report_builder_audit WHERE position = :m"), middle),
     "an event dropped, and the later ones moved up": (
         sql("DELETE FROM report_builder_audit WHERE position = :m", MOVE_UP, MOVE_DOWN.format("- 1")),
@@ -217,11 +215,15 @@ FORGERIES: dict[str, tuple[Forgery, Where]] = {
         ),
         middle,
     ),
+}
+# These are found in the whole log, without a head that the auditor has kept.
+FORGERIES_OF_THE_LOG: dict[str, tuple[Forgery, Where]] = {
+    "the last event dropped": (sql("DELETE FROM report_builder_audit WHERE position = :n"), end),
     "an event altered, and the tree built again": (rebuild_tree, lambda stage: stage.around),
     "all heads signed with another key": (sign_anew, anywhere),
     "an event altered, and all heads signed with another key": (write_anew, anywhere),
 }
-# What nothing shows but a head that the auditor has kept.
+# These nothing shows but a head that the auditor has kept.
 FORGERIES_OF_ALL: dict[str, tuple[Forgery, Where]] = {
     "an older backup brought back": (
         rewind,

@@ -54,7 +54,7 @@ async def read_head_of(
     row = await connection.fetchrow(
         f"{COLUMNS} WHERE h.epoch = (SELECT max(epoch) FROM tree_heads) AND ($1::bigint IS NULL OR h.size = $1)"
         " AND h.size >= $2 AND (NOT $3 OR EXISTS (SELECT FROM tree_cosignatures c"
-        " WHERE c.epoch = h.epoch AND c.size = h.size)) ORDER BY h.size DESC LIMIT 1",  # noqa: S608
+        " WHERE c.epoch = h.epoch AND c.size = h.size)) ORDER BY h.size DESC LIMIT 1",
         size,
         least,
         cosigned,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)  # a wrong usage ends here, with 2
     try:
         keys = [key for text in options.key for key in _keys(text)]
-        kept = [_kept_head(Path(name), keys) for name in options.head]
+        kept = [head for name in options.head for head in _kept_heads(Path(name), keys)]
         wanted = Wanted(options.from_position, options.to_position, options.team)
         verdict = _verdict(options.bundle, keys, kept, wanted)
     except (Unusable, NotABundle, OSError) as error:
@@ -58,7 +59,11 @@ def _parser() -> argparse.ArgumentParser:
         " witnesses",
     )
     parser.add_argument(
-        "--head", action="append", default=[], metavar="FILE", help="a tree head that you kept, as a signed note"
+        "--head",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file with tree heads that you kept",
     )
     parser.add_argument(
         "--from",
@@ -97,15 +102,18 @@ def _keys(text: str) -> list[PublicKey]:
         raise Unusable(f"--key: {error}") from None
 
 
-def _kept_head(file: Path, keys: Sequence[PublicKey]) -> TreeHead:
+def _kept_heads(file: Path, keys: Sequence[PublicKey]) -> list[TreeHead]:
+    """The heads in a file: one, or any number with blank lines between them."""
     try:
-        head = read_head(file.read_text())
+        # A blank line within a note has its signatures behind it, which begin with a dash.
+        heads = [read_head(note + "\n") for note in re.split("\n\n+(?!—)", file.read_text().strip("\n"))]
     except (NotReadable, UnicodeDecodeError) as error:
         raise Unusable(f"--head {file}: {error}") from None
-    good, false = head.signers(key_ring(keys))
-    if false or not signed_by_log(head, good):
-        raise Unusable(f"--head {file}: it is not signed by a key that you named with --key")
-    return head
+    for head in heads:
+        good, false = head.signers(key_ring(keys))
+        if false or not signed_by_log(head, good):
+            raise Unusable(f"--head {file}: the head of {head.size} is not signed by a key that you named with --key")
+    return heads
 
 
 def _progress(last: int) -> Callable[[int], None]:

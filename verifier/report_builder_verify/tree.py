@@ -72,9 +72,10 @@ class Tree:
     def root(self) -> bytes:
         """Of the leaves so far."""
         root = None
-        for left in filter(None, self._roots):
-            root = left if root is None else sha256(b"\1" + left + root).digest()
-        return root or EMPTY_ROOT
+        for left in self._roots:
+            if left is not None:
+                root = left if root is None else sha256(b"\1" + left + root).digest()
+        return EMPTY_ROOT if root is None else root
 
     def _grow(self, level: int, nodes: list[bytes]) -> None:
         """Complete subtrees of 256**level leaves. Two neighbours of one height are one of the next."""
@@ -86,7 +87,7 @@ class Tree:
                 self._compare(height // 8, number, nodes)
             if height >= len(roots):
                 roots += [None] * (height + 1 - len(roots))
-            if left := roots[height]:
+            if (left := roots[height]) is not None:
                 nodes, number = [left, *nodes], number - 1
             roots[height] = nodes.pop() if len(nodes) % 2 else None
             pairs = iter(nodes)

@@ -14,9 +14,9 @@ from report_builder_verify.checks import Wanted
 from db.pool import Connection
 from events.tree.notes import SigningKey
 from tests.forger import (
-    COLUMNS,
-    FORGERIES,
     FORGERIES_OF_ALL,
+    FORGERIES_OF_EVENTS,
+    FORGERIES_OF_THE_LOG,
     NAME,
     Stage,
     exported,
@@ -58,20 +58,21 @@ async def test_the_log_as_it_is_is_sound(stage: Stage, owner: Connection, tmp_pa
     assert (verdict.heads_checked, verdict.kept_heads_checked) == (HEADS, 1)
 
 
-@pytest.mark.parametrize("name", COLUMNS)
-async def test_a_changed_column_is_found_in_the_part_that_has_it(
+@pytest.mark.parametrize("name", FORGERIES_OF_EVENTS)
+async def test_a_forged_event_is_found_in_the_part_that_has_it(
     name: str, stage: Stage, owner: Connection, tmp_path: Path
 ) -> None:
+    forge, where = FORGERIES_OF_EVENTS[name]
     first, last = stage.middle - 300, stage.middle + 300
-    await COLUMNS[name](owner, stage)
+    await forge(owner, stage)
     file = await exported(owner, tmp_path / "part.zip", first, last)
     verdict = verified(file, stage.key, wanted=Wanted(first, last))
-    assert (verdict.outcome, verdict.first, verdict.last) == ("tampered", stage.middle, stage.middle), verdict.reason
+    assert (verdict.outcome, (verdict.first, verdict.last)) == ("tampered", where(stage)), verdict.reason
 
 
-@pytest.mark.parametrize("name", FORGERIES)
+@pytest.mark.parametrize("name", FORGERIES_OF_THE_LOG)
 async def test_a_forgery_is_found_where_it_is(name: str, stage: Stage, owner: Connection, tmp_path: Path) -> None:
-    forge, where = FORGERIES[name]
+    forge, where = FORGERIES_OF_THE_LOG[name]
     await forge(owner, stage)
     verdict = verified(await exported(owner, tmp_path / "log.zip"), stage.key)
     assert (verdict.outcome, (verdict.first, verdict.last)) == ("tampered", where(stage)), verdict.reason
