@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import asyncpg
@@ -71,6 +72,13 @@ async def sign_all(signer: TreeSigner) -> None:
     """Rounds until nothing waits."""
     while await signer.round():
         pass
+
+
+async def sign_until(pool: Pool, size: int) -> None:
+    """Waits until a running service has signed a head of at least so many events."""
+    async with asyncio.timeout(60):
+        while not await pool.fetchval("SELECT EXISTS (SELECT FROM tree_heads WHERE size >= $1)", size):
+            await asyncio.sleep(0.05)
 
 
 async def root_of_log(connection: Connection, size: int) -> bytes:

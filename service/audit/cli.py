@@ -1,4 +1,4 @@
-"""`report-builder audit`: the log for auditors."""
+"""`report-builder audit`: what an auditor asks of the log."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import sys
 from pathlib import Path
 
 import click
-from report_builder_verify.__main__ import main as verify_main
 
+from report_builder_verify.__main__ import main as verify_main
 from service.api_client import ApiClient
 from service.settings import read_settings
+from service.tree.cli import key, prove, rebuild
 
 
 @click.group()
 def audit() -> None:
-    """Export the log with its proofs, and verify what was exported."""
+    """Prove what the log says, export and verify it, and look after the keys that it is signed with."""
 
 
 @audit.command()
@@ -39,3 +40,7 @@ def export(file: Path, first: int | None, last: int | None, team: str | None) ->
 def verify(arguments: tuple[str, ...]) -> None:
     """Verify an exported log, offline: the program report-builder-verify, which auditors install without all this."""
     sys.exit(verify_main(arguments))
+
+
+for command in (prove, key, rebuild):
+    audit.add_command(command)

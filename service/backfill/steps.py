@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -24,6 +24,7 @@ from service.amc.connections import AccountHeld, UnreadableAccount
 from service.amc.errors import AmcError
 from service.amc.models import Execution, ExecutionRequest, matches
 from service.amc.outcomes import failure_of
+from service.backfill.forgotten import forgotten_executions
 from service.backfill.orders import request_of
 from service.backfill.results import store_result
 from service.backfill.turn import SentTooLate, Turn
@@ -57,6 +58,8 @@ async def submit(turn: Turn) -> None:
         return
     try:
         await _save_workflow(turn)
+        if await _adopt(turn, await forgotten_executions(turn, request)):
+            return
         # Before the intent, which says that a create may be on its way from then on.
         place = await turn.take_place()
         await turn.record(
@@ -106,11 +109,7 @@ async def _settle_lost_create(turn: Turn) -> bool:
         log.warning("look_up_failed", error=str(error))
         await turn.go_on("submit", max(turn.settings.retry_base, error.retry_after or 0))
         return False
-    for execution in found:
-        try:
-            await _submitted(turn, execution, adopted=True)
-        except KeyReused:
-            continue  # another segment has recorded this one
+    if await _adopt(turn, found):
         return False
     if len(turn.segment.intents) >= MAX_INTENTS:
         await turn.fail("transient", f"AMC answered none of {MAX_INTENTS} requests, and ran none of them")
@@ -127,6 +126,17 @@ async def _find_executions(turn: Turn) -> list[Execution]:
         turn.order.instance, workflow_id=intent.amc_workflow_id, min_creation_time=first_sent - CLOCK_MARGIN
     )
     return [execution for execution in listed if matches(execution, wanted, turn.order.workflow.parameters)]
+
+
+async def _adopt(turn: Turn, found: Sequence[Execution]) -> bool:
+    """Goes on with the first of these executions that nobody else has recorded; whether there is one."""
+    for execution in found:
+        try:
+            await _submitted(turn, execution, adopted=True)
+        except KeyReused:
+            continue  # another segment has recorded this one
+        return True
+    return False
 
 
 async def _save_workflow(turn: Turn) -> None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "service.cli.demo:demo",
     "migrate": "service.cli.migrate:migrate",
     "projections": "service.cli.projections:projections",
+    "restore": "service.tree.cli:restore",
     "run": "service.cli.run:run",
     "schedules": "service.schedules.cli:schedules",
     "token": "service.auth.cli:token",
@@ -69,11 +70,21 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from db.embedded import EmbeddedPostgresFailed
     from db.migrations import MigrationError
     from db.pool import DatabaseRefused
+    from events.append import Conflict
+    from events.reader import LogDamaged
+    from events.tree.notes import NoteError
+    from events.tree.store import TreeDiffers
     from service.api_client import ApiRefused
     from service.demo import DemoFailed
     from service.settings import SettingsError
+    from service.tree.folder import FolderUnfit
 
     return (
+        Conflict,
+        FolderUnfit,
+        LogDamaged,
+        NoteError,
+        TreeDiffers,
         SettingsError,
         ApiRefused,
         DatabaseRefused,

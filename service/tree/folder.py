@@ -6,11 +6,13 @@ one. Each file is replaced whole, and is on the disk before anything rests on it
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -74,6 +76,20 @@ class TreeFolder:
             raise FolderBusy from None
         finally:
             os.close(descriptor)
+
+    @contextlib.asynccontextmanager
+    async def soon_locked(self, patience: float = 10.0) -> AsyncIterator[None]:
+        """The same for a command, which waits so many seconds for the rounds of a signer. Raises FolderUnfit."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                with self.locked():
+                    yield
+                    return
+            except FolderBusy:
+                if time.monotonic() > deadline:
+                    raise FolderUnfit(f"another command works with {self._folder}; wait for it to end") from None
+            await asyncio.sleep(0.05)
 
     def signing_key(self) -> SigningKey | None:
         """The key that heads are signed with; null where none was made yet."""

@@ -17,6 +17,11 @@ SELECT h.epoch, h.size, h.note, h.signed_at,
        ARRAY(SELECT c.line FROM tree_cosignatures c WHERE c.epoch = h.epoch AND c.size = h.size ORDER BY c.key) AS lines
   FROM tree_heads h
 """
+FIND = f"""{COLUMNS}
+ WHERE h.epoch = (SELECT max(epoch) FROM tree_heads) AND ($1::bigint IS NULL OR h.size = $1) AND h.size >= $2
+   AND (NOT $3 OR EXISTS (SELECT FROM tree_cosignatures c WHERE c.epoch = h.epoch AND c.size = h.size))
+ ORDER BY h.size DESC LIMIT 1
+"""  # noqa: S608
 
 
 class KnownHead(msgspec.Struct, frozen=True):
@@ -51,14 +56,7 @@ async def read_head_of(
 ) -> KnownHead | None:
     """The newest head of at least `least` leaves, of exactly `size`, that a witness has signed too; null where there
     is none. Only heads of the log's last epoch: what older ones say need not hold of the log as it is."""
-    row = await connection.fetchrow(
-        f"{COLUMNS} WHERE h.epoch = (SELECT max(epoch) FROM tree_heads) AND ($1::bigint IS NULL OR h.size = $1)"
-        " AND h.size >= $2 AND (NOT $3 OR EXISTS (SELECT FROM tree_cosignatures c"
-        " WHERE c.epoch = h.epoch AND c.size = h.size)) ORDER BY h.size DESC LIMIT 1",
-        size,
-        least,
-        cosigned,
-    )
+    row = await connection.fetchrow(FIND, size, least, cosigned)
     return None if row is None else known_head(row)
 
 
