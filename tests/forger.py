@@ -7,14 +7,14 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
-from report_builder_verify.bundle import Bundle
-from report_builder_verify.checks import Verdict, Wanted, verify
-from report_builder_verify.notes import read_head, read_key
 
 from db.pool import Connection
 from events.tree.heads import TreeHead
 from events.tree.notes import Note, SigningKey
 from events.tree.store import forget_tiles, grow, load_edge
+from report_builder_verify.bundle import Bundle
+from report_builder_verify.checks import Verdict, Wanted, verify
+from report_builder_verify.notes import read_head, read_key
 from service.audit.export import choose_part, export
 from service.contract.event_schemas import published_schemas
 from tests.long_log import fill_events

@@ -13,9 +13,9 @@ from pathlib import Path
 import asyncpg
 import msgspec
 import pytest
-from report_builder_verify.bundle import Bundle
 
 from events.tree.notes import SigningKey
+from report_builder_verify.bundle import Bundle
 from tests.forger import (
     FORGERIES_OF_ALL,
     FORGERIES_OF_EVENTS,

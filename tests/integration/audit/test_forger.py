@@ -9,10 +9,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
-from report_builder_verify.checks import Wanted
 
 from db.pool import Connection
 from events.tree.notes import SigningKey
+from report_builder_verify.checks import Wanted
 from tests.forger import (
     FORGERIES_OF_ALL,
     FORGERIES_OF_EVENTS,

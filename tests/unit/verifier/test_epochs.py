@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from report_builder_verify.__main__ import main
 
 from events.envelope import RecordedEvent
 from events.tree.notes import SigningKey
 from events.types.log import EpochBegun
+from report_builder_verify.__main__ import main
 from tests.bundles import NAME, Parts, SampleLog, sample_event, sample_events, size_of
 
 KEY = SigningKey.generate(NAME)

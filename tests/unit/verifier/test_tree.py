@@ -6,9 +6,9 @@ from hashlib import sha256
 from random import Random
 
 import pytest
-from report_builder_verify.tree import EMPTY_ROOT, TileMissing, Tree
 
 from events.tree.tiles import Edge, tile_path, width_of
+from report_builder_verify.tree import EMPTY_ROOT, TileMissing, Tree
 from service.audit.export import Part, tiles_of_part
 
 SIZE = 256 * 256 * 2 + 256 * 3 + 77

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from report_builder_verify.__main__ import main
 
 from events.tree.merkle import leaf_hash
 from events.tree.notes import COSIGNATURE, Note, SigningKey
+from report_builder_verify.__main__ import main
 from tests.bundles import NAME, Parts, SampleLog, sample_event, sample_events
 
 EVENTS = 700
