@@ -20,6 +20,7 @@ from service.amc.account_routes import account_routes
 from service.amc.connecting import AccountDesk
 from service.amc.instance_routes import instance_routes
 from service.audit.errors import ErrorCounts
+from service.audit.export_route import export_route
 from service.audit.routes import audit_routes
 from service.auth.door import Door
 from service.auth.routes import auth_routes
@@ -30,6 +31,7 @@ from service.builder.one_call import one_call_routes
 from service.builder.routes import builder_routes
 from service.clock import Clock
 from service.commands import Commands
+from service.contract.event_schemas import published_schemas
 from service.contract.routes import contract_routes
 from service.data_collections.controls import control_routes
 from service.data_collections.progress import progress_route
@@ -115,6 +117,7 @@ def create_app(parts: Parts) -> Starlette:
         *stream_routes(pool, parts.feed, parts.stopping, parts.door.lapsed),
         *audit_routes(pool),
         *tree_routes(pool, parts.witnesses),
+        export_route(pool, published_schemas()),
         *letter_routes(commands, parts.letters),
     ]
     app = Starlette(

@@ -70,16 +70,14 @@ SELECT DISTINCT 'w-' || team || '-' || n, team, NULL::uuid, 'Reach ' || n, 'SELE
 """
 
 
+async def fill_events(database: Database, events: int) -> None:
+    """Writes the log alone."""
+    await _execute(database, _fill(events))
+
+
 async def fill_log(database: Database, events: int) -> None:
     """Writes the log and all that is made from it, and has the index of its blocks made by the service's role."""
-    admin = await asyncpg.connect(database.admin_url)
-    try:
-        # Triggers stay out of it: they refuse no INSERT, but are looked up for each.
-        await admin.execute("SET session_replication_role = replica")
-        for statement in (_fill(events), STEPS, WORKFLOWS):
-            await admin.execute(statement)
-    finally:
-        await admin.close()
+    await _execute(database, _fill(events), STEPS, WORKFLOWS)
     service = await asyncpg.connect(database.service_url)
     try:
         while await index_activity(service):
@@ -89,3 +87,14 @@ async def fill_log(database: Database, events: int) -> None:
     admin = await asyncpg.connect(database.admin_url)
     await admin.execute("VACUUM ANALYZE")
     await admin.close()
+
+
+async def _execute(database: Database, *statements: str) -> None:
+    admin = await asyncpg.connect(database.admin_url)
+    try:
+        # Triggers stay out of it: they refuse no INSERT, but are looked up for each.
+        await admin.execute("SET session_replication_role = replica")
+        for statement in statements:
+            await admin.execute(statement)
+    finally:
+        await admin.close()

@@ -10,10 +10,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from events.registry import REGISTRY
+from service.contract.event_schemas import published_schemas
 from service.contract.openapi import openapi
 from service.contract.pages import catalogue_page, operations_page
-from service.contract.schemas import Schemas
 from service.endpoints import Endpoint
 from service.problems import Refused
 
@@ -82,20 +81,5 @@ def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[E
     operations_html = operations_page(described).encode()
     catalogue_html = catalogue_page().encode()
     css = files("service.contract").joinpath("style.css").read_bytes()
-    schemas = {(entry.name, str(entry.version)): _event_schema(entry.name) for entry in REGISTRY.values()}
+    schemas = published_schemas()
     return own
-
-
-def _event_schema(name: str) -> bytes:
-    """The schema of the event type's body in its current version, the only one that a release writes."""
-    entry = REGISTRY[name]
-    schemas = Schemas(at="#/$defs/")
-    schema = schemas.of_answer(entry.struct)
-    return msgspec.json.encode(
-        {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "$id": f"/schemas/{name}/{entry.version}.json",
-            **schema,
-            "$defs": schemas.components,
-        }
-    )

@@ -1,0 +1,170 @@
+"""`report-builder-verify BUNDLE --key PUBLIC_KEY`: exit code 0 sound, 1 tampered, 2 usage, 3 incomplete."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from report_builder_verify.bundle import Bundle, Damaged, NotABundle, Unfinished
+from report_builder_verify.checks import Verdict, Wanted, verify
+from report_builder_verify.notes import NotReadable, PublicKey, TreeHead, key_ring, read_head, read_key, signed_by_log
+
+EXIT_CODES = {"sound": 0, "tampered": 1, "incomplete": 3}
+USAGE = 2
+
+DESCRIPTION = """\
+Verifies an exported audit log offline. Exit code 0: sound; 1: tampered with; 2: this command was not used rightly;
+3: nothing is wrong, but not all is there that it would take to say that the log is sound.
+"""
+EPILOG = """\
+Keys and heads must come to you on another way than the bundle. Whoever has the log's signing key can write another
+history and sign it, and whoever brings back an older state of the log shows a true, but shorter one: with a tree head
+that you kept yourself (--head) both are found, without one neither is.
+"""
+
+
+class Unusable(Exception):
+    """An argument that cannot be used; the message says why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; answers its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)  # a wrong usage ends here, with 2
+    try:
+        keys = [key for text in options.key for key in _keys(text)]
+        kept = [head for name in options.head for head in _kept_heads(Path(name), keys)]
+        wanted = Wanted(options.from_position, options.to_position, options.team)
+        verdict = _verdict(options.bundle, keys, kept, wanted)
+    except (Unusable, NotABundle, OSError) as error:
+        print(f"report-builder-verify: {error}", file=sys.stderr)
+        return USAGE
+    print(json.dumps(asdict(verdict), ensure_ascii=False) if options.json else _in_words(verdict, bool(kept)))
+    return EXIT_CODES[verdict.outcome]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("report-builder-verify", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("bundle", type=Path, help="the exported file")
+    parser.add_argument(
+        "--key",
+        action="append",
+        required=True,
+        help="the log's public key (NAME+HASH+BASE64), or a file of such keys; again for further ones, and for those of"
+        " witnesses",
+    )
+    parser.add_argument(
+        "--head",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file with tree heads that you kept",
+    )
+    parser.add_argument(
+        "--from",
+        dest="from_position",
+        type=int,
+        metavar="N",
+        help="you asked for a part that begins with this position",
+    )
+    parser.add_argument(
+        "--to", dest="to_position", type=int, metavar="N", help="you asked for a part that ends with it"
+    )
+    parser.add_argument("--team", help="you asked for the bodies of this team alone")
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    return parser
+
+
+def _verdict(path: Path, keys: Sequence[PublicKey], kept: Sequence[TreeHead], wanted: Wanted) -> Verdict:
+    try:
+        with Bundle(path) as bundle:
+            return verify(
+                bundle, keys, kept, wanted, _progress(bundle.last) if sys.stderr.isatty() else lambda at: None
+            )
+    except Unfinished as error:
+        return Verdict("incomplete", str(error))
+    except Damaged as error:
+        return Verdict("tampered", f"the bundle is damaged: {error}")
+
+
+def _keys(text: str) -> list[PublicKey]:
+    """The keys that an argument names: by itself, or as a file with one in each line."""
+    file = Path(text)
+    try:
+        lines = file.read_text().splitlines() if len(text) < 4096 and file.is_file() else [text]
+        return [read_key(line) for line in lines if line.strip()]
+    except (NotReadable, UnicodeDecodeError) as error:
+        raise Unusable(f"--key: {error}") from None
+
+
+def _kept_heads(file: Path, keys: Sequence[PublicKey]) -> list[TreeHead]:
+    """The heads in a file: one, or any number with blank lines between them."""
+    try:
+        # A blank line within a note has its signatures behind it, which begin with a dash.
+        heads = [read_head(note + "\n") for note in re.split("\n\n+(?!—)", file.read_text().strip("\n"))]
+    except (NotReadable, UnicodeDecodeError) as error:
+        raise Unusable(f"--head {file}: {error}") from None
+    for head in heads:
+        good, false = head.signers(key_ring(keys))
+        if false or not signed_by_log(head, good):
+            raise Unusable(f"--head {file}: the head of {head.size} is not signed by a key that you named with --key")
+    return heads
+
+
+def _progress(last: int) -> Callable[[int], None]:
+    def show(position: int) -> None:
+        if position % 8192 and position < last:
+            return
+        print(f"\r{position:,} of {last:,} events", end="\r" if position < last else "\n", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _in_words(verdict: Verdict, kept: bool) -> str:
+    """The verdict for a person: the outcome in the first line, then what it rests on."""
+    first, last, head = verdict.first, verdict.last, verdict.head
+    where = f", position {first}" if first else ""
+    if first and last and last > first:
+        where = (
+            f", positions {first} to {last}" if verdict.outcome == "incomplete" else f", at one of {first} to {last}"
+        )
+    if verdict.outcome == "sound":
+        part = f"the events of positions {verdict.checked_from} to {verdict.checked_to} are the ones that were recorded"
+        return "\n".join([f"SOUND: {part}", *_grounds(verdict, kept), "", "Keep this tree head:", "", head["note"]])
+    lines = [f"{verdict.outcome.upper()}{where}: {verdict.reason}"]
+    if verdict.outcome == "incomplete" and head:
+        lines += ["Of what is there nothing is wrong. Where you asked for a part, name it: --from, --to, --team"]
+        lines += _grounds(verdict, kept)
+    return "\n".join(lines)
+
+
+def _grounds(verdict: Verdict, kept: bool) -> Iterator[str]:
+    """What a verdict rests on, and what it does not say."""
+    head = verdict.head
+    yield f"the tree has {head['size']} events and the root {head['root']}, as {head['origin']} has signed it"
+    if verdict.witnesses:
+        yield f"co-signed by {', '.join(verdict.witnesses)}"
+    yield f"tree heads that hold: {verdict.heads_checked}, and of those that you kept {verdict.kept_heads_checked}"
+    if verdict.heads_of_unknown_signers:
+        yield f"tree heads that fit, signed by keys that you did not name: {verdict.heads_of_unknown_signers}"
+    if verdict.bodies_not_there:
+        yield f"bodies that are not in the bundle, and were not seen: {verdict.bodies_not_there}"
+    for epoch in verdict.epochs:
+        yield (
+            f"epoch {epoch['epoch']} begins at position {epoch['position']}, after a restore: before it the log is what"
+            f" was signed up to position {epoch['proven_size']}"
+        )
+    if not kept:
+        yield (
+            "not to be seen without a tree head that you kept (--head): that the log was taken back to an earlier"
+            " state, or written anew with its own key"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""The exported file: a ZIP archive, whose form docs/audit.md of the service describes.
+
+manifest.json    the form, which positions it holds, and the SHA-256 of what the tree does not prove
+events.ndjson    three lines for each event, by position: its leaf, its configuration, its metadata
+heads.ndjson     the tree heads, by size, each a signed note as a JSON string
+tile/…           the tree's tiles
+keys.txt         the public keys that the service says are its own; nothing here trusts them
+schemas/…, README.txt
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from report_builder_verify.notes import NotReadable, PublicKey, TreeHead, read_head, read_key
+
+FORM = "report-builder-audit/1"
+TREE_FILES = {"manifest.json", "events.ndjson", "heads.ndjson"}
+CHUNK = 1 << 20
+LONGEST_EVENT = 8 << 20  # bytes; a body has at most one MiB
+
+Event = tuple[bytes, bytes, bytes]
+
+
+class NotABundle(Exception):
+    """The file is something else."""
+
+
+class Unfinished(Exception):
+    """The file, or a part of it that no verification can do without, is not there to its end."""
+
+
+class Damaged(Exception):
+    """What is in the bundle does not have the form that it must have."""
+
+
+class Bundle:
+    """The bundle's parts. Opening raises NotABundle, Unfinished, Damaged and OSError, reading the latter three."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            if file.read(4) != b"PK\x03\x04":
+                raise NotABundle(f"{path} is not an exported audit log")
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except zipfile.BadZipFile:
+            raise Unfinished("the file ends before its table of contents: the export or a copy broke off") from None
+        self._names = set(self._zip.namelist())
+        if len(self._names) != len(self._zip.namelist()):
+            raise Damaged("it has two parts of one name")
+        self.manifest = self._read_manifest()
+        self.first: int = self.manifest["from"]
+        self.last: int = self.manifest["to"]
+        self.team: str | None = self.manifest["team"]
+
+    def __enter__(self) -> Bundle:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._zip.close()
+
+    def events(self) -> Iterator[Event]:
+        """Leaf, configuration and metadata of each event, as stored; `null` for a body that is not there."""
+        rest: list[bytes] = [b""]
+        with self._open("events.ndjson") as file:
+            while chunk := _read(file, CHUNK):
+                lines = (b"\n".join(rest) + chunk).split(b"\n")
+                whole = (len(lines) - 1) // 3 * 3
+                yield from zip(lines[0:whole:3], lines[1:whole:3], lines[2:whole:3], strict=True)
+                rest = lines[whole:]
+                if sum(map(len, rest)) > LONGEST_EVENT:
+                    raise Damaged("a line of events.ndjson is longer than an event can be")
+        if rest != [b""]:
+            raise Damaged("events.ndjson ends in the middle of an event")
+
+    def heads(self) -> Iterator[TreeHead]:
+        """The tree heads, the smallest first."""
+        size = 0
+        with self._open("heads.ndjson") as file:
+            for number, line in enumerate(_lines(file), 1):
+                try:
+                    head = read_head(json.loads(line))
+                except (ValueError, AttributeError) as error:
+                    raise Damaged(f"line {number} of heads.ndjson: {error}") from None
+                if head.size < size:
+                    raise Damaged(f"line {number} of heads.ndjson: a head of {head.size} events after one of {size}")
+                size = head.size
+                yield head
+
+    def tile(self, name: str) -> bytes | None:
+        """The tile's bytes; None where the bundle does not have it."""
+        if name not in self._names:
+            return None
+        with self._open(name) as file:
+            return _read(file, 256 * 32 + 1)
+
+    def claimed_keys(self) -> list[PublicKey]:
+        """The keys that the bundle brings along: a hint for people, and nothing more."""
+        try:
+            with self._open("keys.txt") as file:
+                return [read_key(line.decode()) for line in _lines(file) if line.strip()]
+        except (Unfinished, Damaged, NotReadable, UnicodeDecodeError):
+            return []
+
+    def stray_files(self) -> list[str]:
+        """Files that the manifest does not name, that are not there, or that have another SHA-256 than it says."""
+        files = self.manifest["files"]
+        others = sorted(name for name in self._names - TREE_FILES if not name.startswith("tile/"))
+        return [name for name in sorted({*files, *others}) if files.get(name) != self._sha256(name)]
+
+    def _sha256(self, name: str) -> str | None:
+        digest = hashlib.sha256()
+        try:
+            with self._open(name) as file:
+                while chunk := _read(file, CHUNK):
+                    digest.update(chunk)
+        except (Unfinished, Damaged):
+            return None
+        return digest.hexdigest()
+
+    def _read_manifest(self) -> dict[str, Any]:
+        with self._open("manifest.json") as file:
+            text = _read(file, CHUNK)
+        try:
+            manifest = json.loads(text)
+            if manifest["form"] != FORM:
+                raise NotABundle(f"it has the form {manifest['form']}; this verifier knows {FORM}: take a newer one")
+            ranged = 1 <= manifest["from"] <= manifest["to"] + 1
+            named = all(re.fullmatch("[0-9a-f]{64}", digest) for digest in manifest["files"].values())
+            if not ranged or not named or not isinstance(manifest["team"], str | None):
+                raise Damaged("manifest.json contradicts itself")
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise Damaged("manifest.json cannot be read") from None
+        return dict(manifest)
+
+    def _open(self, name: str) -> Any:
+        if name not in self._names:
+            raise Unfinished(f"the bundle has no {name}")
+        try:
+            return self._zip.open(name)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+            raise Damaged(f"{name} cannot be read") from None
+
+
+def _read(file: Any, size: int) -> bytes:
+    try:
+        return bytes(file.read(size))
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        raise Damaged(f"{file.name} cannot be read to its end") from None
+
+
+def _lines(file: Any) -> Iterator[bytes]:
+    rest = b""
+    while chunk := _read(file, CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest

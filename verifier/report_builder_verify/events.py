@@ -1,0 +1,127 @@
+"""What can be said of an event without the tree: that it has its form, and follows on the events in front of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from typing import NamedTuple
+
+from report_builder_verify.notes import TreeHead, read_head
+
+# A JSON string, and the one form that a leaf has: these keys in this order, without a space.
+_TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
+_UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_NUMBER = rb"[1-9][0-9]*+"
+_LEAF = re.compile(
+    rb'\{"v":1,"epoch":(%(number)s),"position":(%(number)s),"id":"(%(uuid)s)","stream":(%(text)s),'
+    rb'"stream_version":(%(number)s),"event_type":(%(text)s),"schema_version":%(number)s,"team_id":(%(text)s|null),'
+    rb'"user_id":(?:"%(uuid)s"|null),"workflow_id":(?:%(text)s|null),"step_completed":(?:%(text)s|null),'
+    rb'"recorded_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)","configuration_sha256":"([0-9a-f]{64})",'
+    rb'"metadata_sha256":"([0-9a-f]{64})"\}' % {b"text": _TEXT, b"uuid": _UUID, b"number": _NUMBER}
+)
+_NOTED = {b'"log.epoch_begun"', b'"log.key_rotated"'}
+NOT_THERE = b"null"
+
+
+class BadEvent(Exception):
+    """An event that cannot be right as it stands, whatever the tree says."""
+
+
+class Restore(NamedTuple):
+    """What the event says that begins an epoch: up to which size the log was shown to be what was signed, and the last
+    head that was signed before. Both are None where its body is not there."""
+
+    position: int
+    epoch: int
+    proven_size: int | None
+    last_head: TreeHead | None
+
+
+class Events:
+    """What the events so far have come to. `from_start`: they begin with the log's first one.
+
+    `epoch` is that of the last one, `rotations` the positions of events that named another key. `without_body` counts
+    bodies that are not there; the first position of one is known for each team.
+    """
+
+    def __init__(self, *, from_start: bool) -> None:
+        self.epoch = 0
+        self.restores: list[Restore] = []
+        self.rotations: list[int] = []
+        self.without_body = 0
+        self.first_without_body: dict[str | None, int] = {}
+        self._recorded_at = b""
+        self._versions: dict[bytes, int] = {}
+        # What a stream's version was before the first event: none, or in a part of the log not known.
+        self._before = 0 if from_start else -1
+        # Ids and positions, 44 bytes each, sorted by the last digit: a set of all ids would take three times as much.
+        self._ids = {digit: bytearray() for digit in b"0123456789abcdef"}
+
+    def add(self, position: int, leaf: bytes, configuration: bytes, metadata: bytes) -> None:
+        """The event that must be the one of this position. Raises BadEvent."""
+        match = _LEAF.fullmatch(leaf)
+        if match is None:
+            raise BadEvent("its leaf does not have the form that leaves have")
+        epoch, place, id, stream, version, event_type, team, recorded_at, of_configuration, of_metadata = match.groups()
+        if int(place) != position:
+            raise BadEvent(f"it is not there: the event of position {int(place)} stands in its place")
+        if recorded_at < self._recorded_at:
+            raise BadEvent(f"it was recorded at {recorded_at.decode()}, before the event in front of it")
+        self._recorded_at = recorded_at
+        number, known = int(version), self._versions.get(stream, self._before)
+        if number != known + 1 and known >= 0:
+            name = json.loads(stream)
+            raise BadEvent(f"it is version {number} of the stream {name}, whose last one was {known}")
+        self._versions[stream] = number
+        if sha256(configuration).hexdigest().encode() != of_configuration:
+            self._body_differs("configuration", configuration, position, team)
+        if sha256(metadata).hexdigest().encode() != of_metadata:
+            self._body_differs("metadata", metadata, position, team)
+        self._ids[id[-1]] += id + position.to_bytes(8, "big")
+        if event_type in _NOTED or int(epoch) != self.epoch:
+            self._note(position, int(epoch), json.loads(event_type), configuration)
+
+    def first_id_twice(self) -> tuple[int, int] | None:
+        """The positions of the first event whose id was there before, and of the one in front of it that has it."""
+        first: tuple[int, int] | None = None
+        for ids in map(bytes, self._ids.values()):
+            if len({ids[at : at + 36] for at in range(0, len(ids), 44)}) * 44 == len(ids):
+                continue
+            seen: dict[bytes, int] = {}
+            for at in range(0, len(ids), 44):
+                position = int.from_bytes(ids[at + 36 : at + 44], "big")
+                other = seen.setdefault(ids[at : at + 36], position)
+                if other != position and (first is None or position < first[0]):
+                    first = position, other
+        return first
+
+    def _body_differs(self, name: str, body: bytes, position: int, team: bytes) -> None:
+        if body != NOT_THERE:
+            raise BadEvent(f"its {name} is not the one whose hash its leaf has")
+        self.without_body += 1
+        self.first_without_body.setdefault(json.loads(team), position)
+
+    def _note(self, position: int, epoch: int, event_type: str, configuration: bytes) -> None:
+        """An event about the log itself, or the first one of an epoch, which must be such an event."""
+        if epoch < self.epoch:
+            raise BadEvent(f"it is of epoch {epoch}, and the event in front of it of {self.epoch}")
+        if event_type == "log.epoch_begun":
+            self.restores.append(_restore(position, epoch, configuration))
+        elif epoch != (self.epoch or (1 if self._before == 0 else epoch)):
+            raise BadEvent(f"epoch {epoch} begins here, and no event says so")
+        if event_type == "log.key_rotated":
+            self.rotations.append(position)
+        self.epoch = epoch
+
+
+def _restore(position: int, epoch: int, configuration: bytes) -> Restore:
+    try:
+        body = json.loads(configuration)
+        if body is None:
+            return Restore(position, epoch, None, None)
+        if body["epoch"] == epoch:
+            return Restore(position, epoch, int(body["proven_size"]), read_head(body["last_head"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise BadEvent(f"it begins an epoch, and does not say that this is epoch {epoch}")
