@@ -16,6 +16,7 @@ COMMANDS = {
     "dead-letters": "service.letters.cli:dead_letters",
     "demo": "service.cli.demo:demo",
     "migrate": "service.cli.migrate:migrate",
+    "persons": "service.persons.cli:persons",
     "projections": "service.cli.projections:projections",
     "run": "service.cli.run:run",
     "schedules": "service.schedules.cli:schedules",
