@@ -56,7 +56,7 @@ async def submit(turn: Turn) -> None:
         request = turn.order.request(turn.planned, turn.settings.amc_execution_timeout)
         opened = await turn.opened(request)
     except (ValueError, ErasedValues) as error:
-        await turn.fail("permanent", str(error))
+        await turn.fail("permanent", str(error), ours=True)
         return
     try:
         await _save_workflow(turn)
@@ -131,7 +131,7 @@ async def _give_lost_create_up(turn: Turn, error: ErasedValues) -> None:
     if rest > 0:
         await turn.go_on("submit", rest)
     else:
-        await turn.fail("permanent", str(error))
+        await turn.fail("permanent", str(error), ours=True)
 
 
 async def _find_executions(turn: Turn) -> list[Execution]:

@@ -229,14 +229,17 @@ class Turn:
         retry_after: float | None = None,
         max_retries: int | None = None,
         sql_rejected: bool = False,
+        ours: bool = False,
     ) -> None:
         """Ends the attempt: another one later, or the segment's end. Only where no execution is left at AMC.
 
         `sql_rejected`: AMC takes the SQL or the parameters for wrong, which the other segments share. Where none of
-        them has shown otherwise yet, the segment's end holds the collection.
+        them has shown otherwise yet, the segment's end holds the collection. `ours`: the words are not Amazon's, which
+        may repeat what it was sent.
         """
-        # Amazon's words, which the log must be able to keep.
-        error = (await self.without_values(error)).replace("\0", "\ufffd")[:MAX_ERROR]
+        if not ours:
+            error = await self.without_values(error)
+        error = error.replace("\0", "\ufffd")[:MAX_ERROR]  # Amazon's words, which the log must be able to keep
         attempt = self.segment.attempt
         if self.cancelled:
             await self.record(Cancelled(self.collection_id, attempt))

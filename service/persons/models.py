@@ -12,7 +12,7 @@ from events.validation import Body
 from service.commands import Reason
 from service.endpoints import Answer, Query, Recorded
 from service.persons.copies import Copy
-from service.persons.state import Hold
+from service.persons.state import LegalHold
 
 
 class PlaceHold(Body, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ class PersonAnswer(PersonItem, frozen=True, kw_only=True):
     `erased_at`: what they had written until then is erased."""
 
     version: int
-    hold: Hold | None
+    hold: LegalHold | None
     erased_at: datetime | None
 
 

@@ -14,7 +14,7 @@ from events.types import person as events
 from service.problems import Refused
 
 
-class Hold(msgspec.Struct, frozen=True):
+class LegalHold(msgspec.Struct, frozen=True):
     """A legal hold: who placed it, when (UTC), and why."""
 
     reason: str
@@ -27,7 +27,7 @@ class Person(msgspec.Struct, frozen=True):
     when what they had written until then was erased last."""
 
     version: int = 0
-    hold: Hold | None = None
+    hold: LegalHold | None = None
     erased_at: datetime | None = None
 
     def evolve(self, event: RecordedEvent) -> Person:
@@ -35,7 +35,7 @@ class Person(msgspec.Struct, frozen=True):
         changes: dict[str, Any] = {"version": event.stream_version}
         match data := event.data:
             case events.HoldPlaced():
-                changes["hold"] = Hold(data.reason, event.user_id, event.recorded_at)
+                changes["hold"] = LegalHold(data.reason, event.user_id, event.recorded_at)
             case events.HoldLifted():
                 changes["hold"] = None
             case events.Erased():
