@@ -64,9 +64,7 @@ async def log_digest(database: Database, up_to: int) -> str:
 
 async def read_model_digest(database: Database) -> str:
     """SHA-256 over every row of every read model."""
-    return await _digest(
-        database, *(f"SELECT t::text FROM {table.name} t ORDER BY t.{table.key}" for table in TABLES)
-    )
+    return await _digest(database, *(f"SELECT t::text FROM {table.name} t ORDER BY t.{table.key}" for table in TABLES))
 
 
 async def _digest(database: Database, *queries: str) -> str:

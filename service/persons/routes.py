@@ -46,8 +46,10 @@ def person_routes(pool: Pool, commands: Commands, erasing: Erasing) -> list[Endp
         """The person that the path names, at the version that `If-Match` asks for, and their row of `users`: None where
         they are erased."""
         user_id = path_id(request, "user_id", "person")
-        row = await pool.fetchrow(f"SELECT {COLUMNS} FROM users WHERE user_id = $1", user_id)  # noqa: S608
-        state = person_of(await read_stream(pool, stream_of("person", user_id)))
+        # Both as of one moment: an erasure changes both.
+        async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            row = await connection.fetchrow(f"SELECT {COLUMNS} FROM users WHERE user_id = $1", user_id)  # noqa: S608
+            state = person_of(await read_stream(connection, stream_of("person", user_id)))
         if row is None and state.version == 0:
             raise Refused("not_found", f"there is no person {user_id}")
         refuse_stale(request, state.version, "person")

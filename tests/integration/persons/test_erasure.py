@@ -1,4 +1,4 @@
-"""A person is erased: their words are gone from every answer, and the log and all that is built of it stay as they were."""
+"""A person is erased: their words are gone from every answer, and the log and what is built of it stay as they were."""
 
 from __future__ import annotations
 
@@ -164,7 +164,10 @@ async def _answers(service: Service, paths: tuple[str, ...]) -> str:
 
 async def _events(service: Service) -> str:
     """The log as other programs read it."""
-    pages = [await service.get("/api/events?limit=1000"), await service.get("/api/events", Accept="application/x-ndjson")]
+    pages = [
+        await service.get("/api/events?limit=1000"),
+        await service.get("/api/events", Accept="application/x-ndjson"),
+    ]
     assert b"~p1." in pages[0].body
     return b"".join(page.body for page in pages).decode()
 
