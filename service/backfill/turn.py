@@ -15,6 +15,7 @@ import structlog
 
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, IdempotencyKey, Write
+from events.configurations import ParameterValues
 from events.envelope import Metadata, NewEvent, stream_of
 from events.personal import is_token
 from events.types.collection import CollectionHeld, PlannedSegment
@@ -279,7 +280,9 @@ class Turn:
     async def without_values(self, error: str) -> str:
         """Amazon's words without the personal values that they repeat; none of them where the values are erased, as
         then nobody can say which of them these are."""
-        sealed = {name: value for name, value in self.order.collection.parameters.items() if is_token(value)}
+        sealed: ParameterValues = {
+            name: value for name, value in self.order.collection.parameters.items() if is_token(value)
+        }
         if not sealed:
             return error
         try:

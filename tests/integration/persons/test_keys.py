@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from db.pool import Pool
-from events.append import AppendRequest, Conflict, IdempotencyKey, Unsealed, Write
+from events.append import AppendRequest, Conflict, IdempotencyKey, Write
 from events.envelope import NewEvent, new_id, stream_of
-from events.personal import is_token, read_token
+from events.personal import Unsealed, is_token, read_token
 from events.reader import read_head, read_stream
 from events.types.collection import CollectionPaused
 from events.types.person import Erased

@@ -8,11 +8,12 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from events.append import AppendRequest, EncodedRequest, Unsealed, Write
+from events.append import AppendRequest, EncodedRequest, Write
 from events.envelope import NewEvent
 from events.personal import (
     QUOTED,
     Token,
+    Unsealed,
     is_token,
     personal_fields,
     personal_mark,
