@@ -10,6 +10,7 @@ import msgspec
 from db.pool import Connection
 from events.codec import UnstorableText, encode
 from events.envelope import NewEvent
+from events.personal import Unsealed, unsealed_fields
 from events.registry import event_type_of
 
 Expected = int | Literal["none", "any"]
@@ -20,7 +21,10 @@ NULL = "\x1e"
 
 
 class Write(msgspec.Struct, frozen=True):
-    """Events for one stream, and the version that it must have: a number, `none` (it must not exist) or `any`."""
+    """Events for one stream, and the version that it must have: a number, `none` (it must not exist) or `any`.
+
+    Without events it records nothing, and makes what the request's other writes record depend on that version.
+    """
 
     stream: str
     expected: Expected
@@ -76,12 +80,16 @@ class KeyReused(Exception):
 
 class EncodedRequest:
     """A request with its bodies encoded, ready to be laid into a batch. Bad text raises here, for it alone,
-    and so does a request that records nothing (ValueError)."""
+    and so does a request that records nothing (ValueError), or a personal text in the open (Unsealed)."""
 
     __slots__ = ("events", "marks", "request", "size")
 
     def __init__(self, request: AppendRequest) -> None:
         self.request = request
+        for write in request.writes:
+            for event in write.events:
+                if fields := unsealed_fields(event.data):
+                    raise Unsealed(f"{type(event.data).__name__}{fields[0][1]} is personal text that is not sealed")
         # One flat row per event, in the order of append_events' arrays from event_ids on, ready to be packed.
         self.events: list[list[tuple[str, ...]]] = [
             [

@@ -13,7 +13,7 @@ import msgspec
 
 Step = Literal["parameters", "schedule", "review", "submit"]
 Category = Literal[
-    "report", "collection", "segment", "schedule", "team", "instance", "workflow", "account", "letter", "log"
+    "report", "collection", "segment", "schedule", "team", "instance", "workflow", "account", "letter", "person", "log"
 ]
 
 

@@ -8,7 +8,19 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from events.types import account, collection, instance, letter, log, report, schedule, segment, team, workflow
+from events.types import (
+    account,
+    collection,
+    instance,
+    letter,
+    log,
+    person,
+    report,
+    schedule,
+    segment,
+    team,
+    workflow,
+)
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 Data = TypeVar("Data", bound=type[msgspec.Struct])
@@ -55,7 +67,9 @@ def build_registry(modules: Iterable[ModuleType]) -> dict[str, EventType]:
     return registry
 
 
-REGISTRY = build_registry((report, collection, segment, schedule, workflow, instance, account, team, letter, log))
+REGISTRY = build_registry(
+    (report, collection, segment, schedule, workflow, instance, account, team, letter, person, log)
+)
 _NAMES = {entry.struct: entry for entry in REGISTRY.values()}
 _DECODERS = {entry.name: msgspec.json.Decoder(entry.struct) for entry in REGISTRY.values()}
 

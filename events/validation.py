@@ -20,7 +20,7 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect
 
-from events.validation_words import UNWRITABLE, UNWRITABLE_TEXT, expected, extra_of, listed, not_a_field, shown, token
+from events.validation_words import expected, extra_of, listed, not_a_field, shown, token, unfit_text
 
 Kind = TypeVar("Kind")
 INVALID: Final = object()
@@ -117,8 +117,8 @@ def _read(kind: inspect.Type, value: Any, at: str, found: list[Problem]) -> Any:
                 return _read_items(kind, value, at, found)
         case inspect.AnyType():
             return _read_anything(value, at, found)
-    if isinstance(value, str) and UNWRITABLE.search(value):
-        return _refuse(found, at, UNWRITABLE_TEXT)
+    if isinstance(value, str) and (unfit := unfit_text(value)):
+        return _refuse(found, at, unfit)
     result = _read_scalar(kind, value)
     if result is INVALID:
         given = "what was given" if extra.get("secret") else shown(value)
@@ -206,7 +206,8 @@ def _read_union(kind: inspect.UnionType, value: Any, at: str, found: list[Proble
             return result
     # The option that got furthest into the value, or found something other than the wrong kind of value.
     inner = [problems for problems in attempts if any(problem.pointer != at for problem in problems)]
-    inner += [problems for problems in attempts if problems[0].message == UNWRITABLE_TEXT]
+    if isinstance(value, str) and (unfit := unfit_text(value)):
+        inner += [problems for problems in attempts if problems[0].message == unfit]
     if inner:
         found.extend(inner[0])
         return INVALID
@@ -262,8 +263,8 @@ def _read_anything(value: Any, at: str, found: list[Problem]) -> Any:
     rest = [(at, value)]
     while rest:
         pointer, item = rest.pop()
-        if isinstance(item, str) and UNWRITABLE.search(item):
-            _refuse(found, pointer, UNWRITABLE_TEXT)
+        if isinstance(item, str) and (unfit := unfit_text(item)):
+            _refuse(found, pointer, unfit)
         elif isinstance(item, int) and not _within(item, *STORED_INTEGERS):
             _refuse(found, pointer, f"must be a number from {STORED_INTEGERS[0]} to {STORED_INTEGERS[1]}")
         elif isinstance(item, float) and not math.isfinite(item):

@@ -10,13 +10,23 @@ from typing import Any
 
 from msgspec import inspect
 
+from events.personal import PREFIX
+
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 UNWRITABLE_TEXT = "holds U+0000 or half of a surrogate pair; remove that character"
+RESERVED_TEXT = f"holds {PREFIX}, with which the service's own sealed texts begin; remove it"
 
 
 def extra_of(kind: inspect.Type) -> dict[str, Any]:
     """What a field's `Meta` says beyond msgspec's own words: `expected`, `check`, `component`."""
     return (kind.extra or {}) if isinstance(kind, inspect.Metadata) else {}
+
+
+def unfit_text(text: str) -> str | None:
+    """What is wrong with a text, wherever it comes: that it cannot be kept, or could be taken for a sealed one."""
+    if UNWRITABLE.search(text):
+        return UNWRITABLE_TEXT
+    return RESERVED_TEXT if PREFIX in text else None
 
 
 def token(name: str) -> str:

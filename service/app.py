@@ -44,6 +44,9 @@ from service.letters.routes import letter_routes
 from service.operations.health import Health
 from service.operations.routes import operation_routes
 from service.operations.scrape import Scrape
+from service.persons.erasing import Erasing
+from service.persons.routes import person_routes
+from service.persons.texts import PersonalTexts
 from service.problems import EXCEPTION_HANDLERS
 from service.rates.limiter import RateHeaders, Rates
 from service.results.routes import result_routes
@@ -82,6 +85,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     errors: ErrorCounts
     letters: LetterDesk
     witnesses: tuple[VerifierKey, ...]
+    texts: PersonalTexts
+    erasing: Erasing
     stopping: asyncio.Event
     health: Health
     scrape: Scrape
@@ -90,7 +95,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 def create_app(parts: Parts) -> Starlette:
     """All routes over the parts."""
     pool, commands, teams, clock = parts.pool, parts.commands, parts.teams, parts.clock
-    desk = Desk(pool, teams, clock)
+    desk = Desk(pool, teams, clock, parts.texts)
 
     async def show_clock(request: Request) -> Response:
         return json_response(ClockAnswer(now=clock.now(), speed=clock.speed, settable=clock.settable))
@@ -110,15 +115,16 @@ def create_app(parts: Parts) -> Starlette:
         progress_route(pool),
         timeline_route(pool),
         *control_routes(pool, commands, teams),
-        collection_creation(pool, commands, teams, clock),
+        collection_creation(pool, commands, teams, clock, parts.texts),
         *result_routes(pool, parts.store),
         version_route(pool),
-        *schedule_routes(pool, commands, teams, parts.store, clock),
+        *schedule_routes(pool, commands, teams, parts.store, clock, parts.texts),
         *stream_routes(pool, parts.feed, parts.stopping, parts.door.lapsed),
         *audit_routes(pool),
         *tree_routes(pool, parts.witnesses),
         export_route(pool, published_schemas()),
         *letter_routes(commands, parts.letters),
+        *person_routes(pool, commands, parts.erasing),
     ]
     app = Starlette(
         routes=[*endpoints, *contract_routes(endpoints, anonymous=parts.door.for_local_person)],
@@ -126,6 +132,7 @@ def create_app(parts: Parts) -> Starlette:
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.door, app.state.rates, app.state.errors = parts.door, parts.rates, parts.errors
+    app.state.texts = parts.texts
     return app
 
 

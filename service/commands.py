@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from db.pool import Pool
 from events import codec
-from events.append import AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
+from events.append import Appended, AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
 from events.envelope import stream_of
 from events.reader import read_head
 from events.validation import Body, Problem
@@ -26,11 +26,14 @@ from service.auth.caller import Caller, caller_of
 from service.endpoints import Recorded
 from service.http import etag, json_response
 from service.mending import read_body
+from service.persons.texts import PersonalTexts
 from service.problems import Refused
 
 Kind = TypeVar("Kind")
 
-OUR_STREAMS = tuple(stream_of(kind, "") for kind in ("team", "schedule", "collection"))
+OUR_STREAMS = tuple(stream_of(kind, "") for kind in ("team", "schedule", "collection", "person"))
+
+Append = Callable[[AppendRequest], Awaitable[Appended]]
 
 
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
@@ -62,16 +65,23 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Commands:
-    """Runs the commands of all routes."""
+    """Runs the commands of all routes. What is personal in their events is sealed here."""
 
-    def __init__(self, pool: Pool, writer: AppendWriter) -> None:
+    def __init__(self, pool: Pool, writer: AppendWriter, texts: PersonalTexts) -> None:
         self._pool = pool
         self._writer = writer
+        self._texts = texts
 
     async def run(
-        self, request: Request, kind: type[Kind], decide: Callable[[Kind, Caller], Awaitable[Decision]]
+        self,
+        request: Request,
+        kind: type[Kind],
+        decide: Callable[[Kind, Caller], Awaitable[Decision]],
+        *,
+        append: Append | None = None,
     ) -> Response:
-        """Reads the body as `kind`, decides, appends, and answers JSON with the `position` of the append."""
+        """Reads the body as `kind`, decides, appends, and answers JSON with the `position` of the append. `append` is
+        another way of recording, where more has to happen with it."""
         body = await request.body()
         caller = caller_of(request)
         key = _scoped_key(request, caller)
@@ -80,7 +90,7 @@ class Commands:
             return known
         try:
             command = await read_body(kind, body, lambda rest: decide(rest, caller))
-            return await self._carry_out(command, caller, decide, key, digest)
+            return await self._carry_out(command, caller, decide, key, digest, append or self._writer.append)
         except (Refused, Conflict):
             # The same request may have been carried out elsewhere while we looked: then its answer counts.
             if key and (known := await self._first_answer(key, digest)):
@@ -94,6 +104,7 @@ class Commands:
         decide: Callable[[Kind, Caller], Awaitable[Decision]],
         key: str | None,
         digest: bytes,
+        append: Append,
     ) -> Response:
         decision = await decide(command, caller)
         while True:
@@ -101,12 +112,13 @@ class Commands:
                 return _answer(codec.encode(decision.answer), decision.status, await read_head(self._pool))
             answer = codec.encode(decision.answer)
             kept = IdempotencyKey(key, digest, decision.status, answer) if key else None
+            request = await self._texts.seal(AppendRequest(decision.writes, kept))
             try:
-                appended = await self._writer.append(AppendRequest(decision.writes, kept))
+                appended = await append(request)
             except Conflict as conflict:
                 # Somebody was faster. As it now stands there may be a better reason to refuse than the versions.
                 again = await decide(command, caller)
-                if not _decides_again(decision, conflict):
+                if not _decides_again(request, conflict):
                     raise
                 decision = again
                 continue
@@ -125,12 +137,12 @@ class Commands:
         return _answer(row["answer"], row["status"], row["last_position"])
 
 
-def _decides_again(decision: Decision, conflict: Conflict) -> bool:
+def _decides_again(request: AppendRequest, conflict: Conflict) -> bool:
     """Whether only such streams have moved on as the service itself writes to while people do: then the command
     is decided again as they now stand. Each time somebody else has come through, so this ends."""
     moved = [
         write.stream
-        for write in decision.writes
+        for write in request.writes
         if write.expected != "any"
         and conflict.actual[write.stream] != (0 if write.expected == "none" else write.expected)
     ]

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from events.validation import Body, Invalid, decode
 from service.auth.scopes import Scope
+from service.persons.texts import IN_ANSWERS
 from service.problems import NOTE_REFUSAL, Refused
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -87,6 +88,9 @@ class Endpoint(Route):
     `headers` are those of the request beside `Idempotency-Key` (whatever has a body takes it) and `If-Match` (with
     the refusal `stale`): one that cannot be read is refused before the handler runs.
 
+    The tokens of personal text in a JSON answer are opened here, for all routes; one that `keeps_tokens` answers what
+    is recorded as it is.
+
     For the contract alone: `answer_headers` are those of the answer by name with their meaning, `media` other
     forms of the answer, for who asks for them with `Accept`, and `also` the answers with other statuses.
     """
@@ -109,6 +113,7 @@ class Endpoint(Route):
         answer_headers: Mapping[str, str] | None = None,
         media: Sequence[str] = (),
         also: Mapping[int, Any] | None = None,
+        keeps_tokens: bool = False,
     ) -> None:
         async def guarded(request: Request) -> Response:
             if not public:
@@ -119,7 +124,8 @@ class Endpoint(Route):
                 caller.require(scope)
             for header in self.headers:
                 _read_header(request, header)
-            return await handler(request)
+            response = await handler(request)
+            return response if public or keeps_tokens else await _opened(request, response)
 
         guarded.__name__ = handler.__name__
         super().__init__(path, guarded, methods=[method])
@@ -137,6 +143,16 @@ class Endpoint(Route):
         self.answer_headers = dict(answer_headers or {})
         self.media = tuple(media)
         self.also = dict(also or {})
+
+
+async def _opened(request: Request, response: Response) -> Response:
+    """The answer with the text in the place of its tokens. Almost none has any, and to see that costs next to
+    nothing; a stream has no body, and is not looked at."""
+    body = bytes(getattr(response, "body", b""))
+    if IN_ANSWERS in body and response.media_type == "application/json":
+        response.body = await request.app.state.texts.open_answer(body)
+        response.headers["content-length"] = str(len(response.body))
+    return response
 
 
 def read_query(request: Request, kind: type[QueryKind]) -> QueryKind:

@@ -20,6 +20,9 @@ from events.append import Conflict, HalfKnown, KeyReused
 from events.codec import UnstorableText
 from events.validation import Invalid, Problem
 from events.writer import LogUnavailable, Overloaded
+from service.amc.keys import NoSecretKey
+from service.persons.keys import PersonUnknown
+from service.persons.texts import ErasedValues
 
 log = structlog.get_logger()
 
@@ -47,6 +50,10 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "schedule_state": (409, "The schedule's state does not allow it"),
     "out_of_reach": (409, "AMC does not have the window's days"),
     "log_rewound": (409, "The log does not have that position"),
+    "legal_hold": (409, "A legal hold forbids it"),
+    "hold_state": (409, "The person's hold does not allow it"),
+    "person_erased": (409, "You were erased while you were at work"),
+    "personal_values_erased": (409, "The values were erased with the person who gave them"),
     "account_held": (409, "The account must be connected again first"),
     "no_secret_key": (409, "There is no key to encrypt secrets with"),
     "half_known": (409, "The request was changed since it was first sent"),
@@ -140,6 +147,11 @@ _REFUSALS: dict[type[Exception], Callable[[Any], Refused]] = {
     Conflict: _conflict,
     HalfKnown: lambda error: Refused("half_known", str(error)),
     KeyReused: lambda error: Refused("idempotency_key_reused", "use a new key for a new request"),
+    NoSecretKey: lambda error: Refused("no_secret_key", str(error)),
+    PersonUnknown: lambda error: Refused("person_erased", "nothing was recorded; sign in again, as somebody new"),
+    ErasedValues: lambda error: Refused(
+        "personal_values_erased", str(error).partition(": ")[2], extra={"parameters": error.names}
+    ),
     Overloaded: lambda error: Refused("overloaded", "nothing was recorded; send it again", retry_after=1),
     ClientDisconnect: lambda error: Refused("bad_request", "the connection closed before the whole body came"),
     **dict.fromkeys(UNREACHABLE, _unreachable),

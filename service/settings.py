@@ -63,7 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Accounts
     secret_key: str = ""
-    """Encrypts the secrets of accounts: keys of 32 bytes in base64, separated by commas, the newest first."""
+    """Encrypts the secrets of accounts and the keys of persons: keys of 32 bytes in base64, separated by commas, the
+    newest first."""
 
     # HTTP
     host: str = "127.0.0.1"

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from events.configurations import LookbackConfig, ParameterValues, SegmentationConfig, SegmentOrder
+from events.personal import PersonalText
 from events.types.workflow import DeclaredParameter
 
 Lane = Literal["interactive", "bulk"]
@@ -106,13 +107,13 @@ class CollectionFinished(msgspec.Struct, frozen=True):
 class CollectionPaused(msgspec.Struct, frozen=True):
     """No segment gets a slot from here on; those that have one come to their end."""
 
-    reason: str | None
+    reason: PersonalText | None
 
 
 class CollectionResumed(msgspec.Struct, frozen=True):
     """The pause or the hold is over."""
 
-    reason: str | None
+    reason: PersonalText | None
 
 
 class CollectionHeld(msgspec.Struct, frozen=True):
@@ -128,7 +129,7 @@ class CollectionHeld(msgspec.Struct, frozen=True):
 class CollectionCancelled(msgspec.Struct, frozen=True):
     """What has not run runs no more, and AMC is asked to cancel what it runs. Nothing leads back from here."""
 
-    reason: str | None
+    reason: PersonalText | None
 
 
 class CollectionChanged(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,14 +140,14 @@ class CollectionChanged(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     order: SegmentOrder
     stop_after_failures: int | msgspec.UnsetType | None = msgspec.UNSET
-    reason: str | None
+    reason: PersonalText | None
 
 
 class MovedToFront(msgspec.Struct, frozen=True):
     """It runs before the others of its owner; with `segment_id` that segment does before the others of it."""
 
     segment_id: UUID | None
-    reason: str | None
+    reason: PersonalText | None
 
 
 class CollectionRetried(msgspec.Struct, frozen=True):
@@ -154,7 +155,7 @@ class CollectionRetried(msgspec.Struct, frozen=True):
     same append."""
 
     segment_ids: tuple[UUID, ...]
-    reason: str | None
+    reason: PersonalText | None
 
 
 class SegmentSplit(msgspec.Struct, frozen=True):
@@ -163,7 +164,7 @@ class SegmentSplit(msgspec.Struct, frozen=True):
 
     segment_id: UUID
     into: tuple[PlannedSegment, ...]
-    reason: str | None
+    reason: PersonalText | None
 
 
 EVENTS = {

@@ -11,13 +11,15 @@ from uuid import UUID
 
 import msgspec
 
+from events.personal import OtherText, PersonalText
+
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """Which one it was. `died_at` is UTC, null where the broker does not say; `body_sha256` is of its bytes, as
     whoever wrote them may have put anything there; the segment is null where they cannot be read, or name none."""
 
     queue: str
-    reason: str
+    reason: OtherText
     died_at: datetime | None
     body_sha256: str
     body_bytes: int
@@ -30,14 +32,14 @@ class LetterResent(msgspec.Struct, frozen=True):
 
     letter: Letter
     resumed: bool
-    reason: str | None
+    reason: PersonalText | None
 
 
 class LetterDiscarded(msgspec.Struct, frozen=True):
     """A person has it deleted. Its segment stays as it stands."""
 
     letter: Letter
-    reason: str | None
+    reason: PersonalText | None
 
 
 EVENTS = {

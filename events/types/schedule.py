@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from events.configurations import LookbackConfig, ParameterValues, ScheduleConfig, SegmentationConfig
+from events.personal import PersonalText
 from events.types.workflow import DeclaredParameter
 
 LocalTime = Annotated[datetime, Meta(tz=False)]
@@ -69,14 +70,14 @@ class Released(Moved, frozen=True, kw_only=True):
     from that moment. `reason` is what the person said."""
 
     backfill_collection_id: UUID
-    reason: str | None = None
+    reason: PersonalText | None = None
 
 
 class ScheduleHeld(Moved, frozen=True, kw_only=True):
     """A person lets it wait for its backfill: no occurrence counts until that has come to its end."""
 
     backfill_collection_id: UUID
-    reason: str | None
+    reason: PersonalText | None
 
 
 class RunStarted(Run, frozen=True, kw_only=True):
@@ -109,13 +110,13 @@ class RunSkipped(Run, frozen=True, kw_only=True):
 class Paused(Moved, frozen=True, kw_only=True):
     """A person has stopped it for a while; `reason` is what they said."""
 
-    reason: str | None
+    reason: PersonalText | None
 
 
 class Resumed(Moved, frozen=True, kw_only=True):
     """It goes on; what came due meanwhile is missed, and made up by its catch-up rule."""
 
-    reason: str | None
+    reason: PersonalText | None
 
 
 class Rescheduled(Moved, frozen=True, kw_only=True):
@@ -127,14 +128,14 @@ class Changed(Configured, frozen=True, kw_only=True):
 
     handled: datetime
     next_due: datetime | None
-    reason: str | None
+    reason: PersonalText | None
 
 
 class Ended(Moved, frozen=True, kw_only=True):
     """Nothing starts any more. The last event of its stream."""
 
     cause: EndCause
-    reason: str | None
+    reason: PersonalText | None
 
 
 EVENTS = {

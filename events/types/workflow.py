@@ -58,7 +58,8 @@ class DeclaredParameter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_
     """A parameter that the SQL reads with CUSTOM_PARAMETER('name').
 
     `data_type` is AMC's name for it, or a list's (for which "ARRAY" may be sent too). `kind` says what the
-    texts are, so that they can be checked; None: what the name says of it.
+    texts are, so that they can be checked; None: what the name says of it. The values of one that is `personal` are
+    about people: they are sealed before they are recorded, and can be erased; it has no default.
     """
 
     name: ParameterName
@@ -66,6 +67,7 @@ class DeclaredParameter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_
     default: ParameterValue | None = None
     description: str | None = None
     kind: ParameterKind | None = None
+    personal: bool = False
 
     def __post_init__(self) -> None:
         if self.data_type == "ARRAY":

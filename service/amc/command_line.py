@@ -242,7 +242,7 @@ def rotate_key() -> None:
     async def work(tools: Tools) -> int:
         return await tools.vault.rotate()
 
-    click.echo(f"encrypted {_run(work)} accounts again; older keys are not needed any more")
+    click.echo(f"encrypted {_run(work)} accounts and persons' keys again; older keys are not needed any more")
 
 
 def _referenced(references: dict[str, str | None]) -> dict[str, Secret]:

@@ -1,4 +1,5 @@
-"""The keys that account secrets are encrypted with: from `REPORT_BUILDER_SECRET_KEY`, or a file of our own.
+"""The keys that account secrets and the keys of persons are encrypted with: from `REPORT_BUILDER_SECRET_KEY`, or a
+file of our own.
 
 The first key encrypts, all of them decrypt. A key has an id, made of the key, so that a row can say which one it
 needs. A file is read anew each time: a rotation by another process counts at once.
@@ -19,6 +20,8 @@ from service.settings import Settings, SettingsError
 
 KEY_BYTES = 32
 KEY_FILE = "secret-key"
+# Taken shared to encrypt, alone to rotate: nothing is encrypted with a key that a rotation is about to forget.
+ROTATION_LOCK = "hashtext('amc_accounts key')"
 HOW_TO_MAKE = "make one with `openssl rand -base64 32`"
 
 

@@ -9,24 +9,22 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import secrets
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from db.pool import Connection, Pool
-from service.amc.keys import NoSecretKey, SecretKey, SecretKeys
+from service.amc.keys import ROTATION_LOCK, NoSecretKey, SecretKey, SecretKeys
+from service.ciphers import NotSealedSo, decrypt, encrypt
+from service.persons.keys import wrap_again
 
-NONCE_BYTES = 12
 FIELDS = ("client_secret", "refresh_token")
+_NEEDED_OF_OTHERS = """
+SELECT EXISTS (SELECT FROM amc_accounts WHERE key_id <> $1) OR EXISTS (SELECT FROM person_keys WHERE wrapped_with <> $1)
+"""
 REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+")
-
-# Taken shared to store, alone to rotate: nothing is encrypted with a key that a rotation is about to forget.
-LOCK = "hashtext('amc_accounts key')"
 
 
 class SecretUnreadable(Exception):
@@ -80,7 +78,7 @@ class Vault:
         """Keeps the secrets; nothing uses them until an event names the credential. Raises NoSecretKey."""
         given = {field: getattr(credentials, field) for field in FIELDS}
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK})")
+            await connection.execute(f"SELECT pg_advisory_xact_lock_shared({ROTATION_LOCK})")
             plain = any(not secret.reference for secret in given.values())
             key = self._keys.current() if plain else None
             columns: dict[str, object] = {}
@@ -89,7 +87,7 @@ class Vault:
                 columns[field] = (
                     None
                     if secret.reference or key is None
-                    else _encrypt(key, secret.text, _bound_to(account_id, credential_id, field))
+                    else encrypt(key.key, secret.text.encode(), _bound_to(account_id, credential_id, field))
                 )
             await connection.execute(
                 "INSERT INTO amc_accounts (credential_id, account_id, key_id, client_secret, client_secret_reference,"
@@ -122,29 +120,37 @@ class Vault:
         await self._pool.execute("DELETE FROM amc_accounts WHERE credential_id = $1", credential_id)
 
     async def rotate(self) -> int:
-        """Encrypts all secrets with the newest key; answers how many rows changed. Killed at any line, every
-        secret can still be read, and a second rotation ends what was begun. Raises SecretUnreadable."""
+        """Encrypts all secrets, and the keys of persons, with the newest key; answers how many rows changed. Killed at
+        any line, every secret can still be read, and a second rotation ends what was begun. Raises SecretUnreadable."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            await connection.execute(f"SELECT pg_advisory_xact_lock({ROTATION_LOCK})")
             # Before the first row is changed: until the end old and new key are both there.
             await asyncio.to_thread(self._keys.begin_rotation)
             key = self._keys.current()
             rows = await connection.fetch("SELECT * FROM amc_accounts WHERE key_id <> $1 FOR UPDATE", key.id)
             for row in rows:
                 await self._encrypt_again(connection, row, key)
+            try:
+                persons = await wrap_again(connection, self._keys, key)
+            except NoSecretKey as error:
+                raise SecretUnreadable(str(error)) from None
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            await connection.execute(f"SELECT pg_advisory_xact_lock({ROTATION_LOCK})")
             # Another rotation may have begun in between: then the older keys are still needed, and it forgets them.
-            if not await connection.fetchval("SELECT count(*) FROM amc_accounts WHERE key_id <> $1", key.id):
+            if not await connection.fetchval(_NEEDED_OF_OTHERS, key.id):
                 await asyncio.to_thread(self._keys.end_rotation, key)
-        return len(rows)
+        return len(rows) + persons
 
     async def _encrypt_again(self, connection: Connection, row: asyncpg.Record, key: SecretKey) -> None:
         account_id, credential_id = row["account_id"], row["credential_id"]
         again = [
             None
             if row[field] is None
-            else _encrypt(key, self._decrypt(row, field, account_id), _bound_to(account_id, credential_id, field))
+            else encrypt(
+                key.key,
+                self._decrypt(row, field, account_id).encode(),
+                _bound_to(account_id, credential_id, field),
+            )
             for field in FIELDS
         ]
         await connection.execute(
@@ -159,17 +165,11 @@ class Vault:
             key = self._keys.find(row["key_id"])
         except NoSecretKey as error:
             raise SecretUnreadable(str(error)) from None
-        nonce, ciphertext = row[field][:NONCE_BYTES], row[field][NONCE_BYTES:]
         bound_to = _bound_to(account_id, row["credential_id"], field)
         try:
-            return AESGCM(key.key).decrypt(nonce, ciphertext, bound_to).decode()
-        except InvalidTag:
+            return decrypt(key.key, row[field], bound_to).decode()
+        except NotSealedSo:
             raise SecretUnreadable("its secrets were changed in the database; connect it again") from None
-
-
-def _encrypt(key: SecretKey, text: str, bound_to: bytes) -> bytes:
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    return nonce + AESGCM(key.key).encrypt(nonce, text.encode(), bound_to)
 
 
 def _bound_to(account_id: str, credential_id: UUID, field: str) -> bytes:

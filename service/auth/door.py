@@ -11,6 +11,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import UUID
 
 import aiohttp
 import msgspec
@@ -113,6 +114,13 @@ class Door:
                 end_if_cancelled(error)
                 if end is not None and self.clock.now() >= end.timestamp():
                     return
+
+    def forget(self, user_id: UUID) -> None:
+        """Remembers nothing of a person any more: they were erased."""
+        self.users.forget(user_id)
+        self.sessions.forget(user_id)
+        for name in [name for name, known in self._known.items() if known.principal.user_id == user_id]:
+            self._known.pop(name, None)
 
     def refusal(self, request: Request, refused: CredentialRefused) -> Refused:
         """The one answer to every credential that does not hold, or is missing. Only the log has the cause."""

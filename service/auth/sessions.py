@@ -79,6 +79,10 @@ class Sessions:
     async def end_all(self, user_id: UUID) -> None:
         """Ends every session of a user, likewise."""
         await self._pool.execute("DELETE FROM sign_in_sessions WHERE user_id = $1", user_id)
+        self.forget(user_id)
+
+    def forget(self, user_id: UUID) -> None:
+        """Looks every session of a user up again."""
         for name in [name for name, (_, principal) in self._known.items() if principal.user_id == user_id]:
             self._known.pop(name, None)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from db.pool import Pool
 from events.envelope import new_id
+from events.personal import PREFIX
 
 MAX_KNOWN = 10_000
 
@@ -29,8 +30,9 @@ class Users:
         self._known: OrderedDict[tuple[str | None, ...], UUID] = OrderedDict()
 
     async def find(self, issuer: str, subject: str, name: str | None = None, email: str | None = None) -> UUID:
-        """The id of the issuer's subject; a new name or e-mail address replaces the one that was known."""
-        asked = (issuer, subject, name, email)
+        """The id of the issuer's subject; a new name or e-mail address replaces the one that was known. A text that
+        could be taken for a sealed one is none: people choose what they are called."""
+        asked = (issuer, subject, *(None if text and PREFIX in text else text for text in (name, email)))
         if (known := self._known.get(asked)) is not None:
             self._known.move_to_end(asked)
             return known
@@ -39,6 +41,11 @@ class Users:
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
         return user_id
+
+    def forget(self, user_id: UUID) -> None:
+        """The next sight of them is a first one: they were erased."""
+        for asked in [asked for asked, known in self._known.items() if known == user_id]:
+            self._known.pop(asked, None)
 
     async def describe(self, user_id: UUID) -> tuple[str | None, str | None]:
         """What a user is called, and their e-mail address."""

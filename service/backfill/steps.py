@@ -22,12 +22,14 @@ from events.types.segment import (
 )
 from service.amc.connections import AccountHeld, UnreadableAccount
 from service.amc.errors import AmcError
-from service.amc.models import Execution, ExecutionRequest, matches
+from service.amc.keys import NoSecretKey
+from service.amc.models import Execution, matches
 from service.amc.outcomes import failure_of
 from service.backfill.forgotten import forgotten_executions
 from service.backfill.orders import request_of
 from service.backfill.results import store_result
 from service.backfill.turn import SentTooLate, Turn
+from service.persons.texts import ErasedValues
 from service.results.parts import BadResult
 
 log = structlog.get_logger()
@@ -53,8 +55,9 @@ async def submit(turn: Turn) -> None:
         return
     try:
         request = turn.order.request(turn.planned, turn.settings.amc_execution_timeout)
-    except ValueError as error:
-        await turn.fail("permanent", str(error))
+        opened = await turn.opened(request)
+    except (ValueError, ErasedValues) as error:
+        await turn.fail("permanent", str(error), ours=True)
         return
     try:
         await _save_workflow(turn)
@@ -74,9 +77,7 @@ async def submit(turn: Turn) -> None:
             )
         )
         await turn.hold_lease()
-        execution = await turn.amc.create_execution(
-            turn.order.instance, request, place=place, before_send=turn.may_send
-        )
+        execution = await turn.amc.create_execution(turn.order.instance, opened, place=place, before_send=turn.may_send)
     except SentTooLate:
         await turn.fail("transient", "tokens and rates were waited for too long; nothing was sent to AMC")
         return
@@ -85,7 +86,7 @@ async def submit(turn: Turn) -> None:
         if not error.counts and not error.may_have_landed:
             await turn.go_on("submit", max(turn.settings.retry_base, error.retry_after or 0))
         elif error.may_have_landed:
-            log.warning("create_unanswered", error=str(error))
+            log.warning("create_unanswered", error=await turn.without_values(str(error)))
             await turn.go_on("submit", turn.settings.amc_timeout)
         else:
             rejected = error.kind == "permanent" and error.status in (400, 422)
@@ -104,9 +105,12 @@ async def _settle_lost_create(turn: Turn) -> bool:
         return False
     try:
         found = await _find_executions(turn)
+    except ErasedValues as error:
+        await _give_lost_create_up(turn, error)
+        return False
     except AmcError as error:
         await turn.raise_if_held(error)
-        log.warning("look_up_failed", error=str(error))
+        log.warning("look_up_failed", error=await turn.without_values(str(error)))
         await turn.go_on("submit", max(turn.settings.retry_base, error.retry_after or 0))
         return False
     if await _adopt(turn, found):
@@ -117,10 +121,22 @@ async def _settle_lost_create(turn: Turn) -> bool:
     return True
 
 
+async def _give_lost_create_up(turn: Turn, error: ErasedValues) -> None:
+    """Its execution cannot be told from others without its values. The slot is kept until AMC has ended whatever the
+    create may have started."""
+    last_sent, _ = turn.segment.intents[-1]
+    waited = (await turn.database_time() - last_sent).total_seconds()
+    rest = turn.send_within + turn.settings.amc_timeout + turn.settings.amc_execution_timeout - waited
+    if rest > 0:
+        await turn.go_on("submit", rest)
+    else:
+        await turn.fail("permanent", str(error), ours=True)
+
+
 async def _find_executions(turn: Turn) -> list[Execution]:
     """The executions, oldest first, that one of this attempt's creates may have started."""
     first_sent, intent = turn.segment.intents[0]
-    wanted: ExecutionRequest = request_of(intent, turn.settings.amc_execution_timeout)
+    wanted = await turn.opened(request_of(intent, turn.settings.amc_execution_timeout))
     await turn.hold_lease()
     listed = await turn.amc.list_executions(
         turn.order.instance, workflow_id=intent.amc_workflow_id, min_creation_time=first_sent - CLOCK_MARGIN
@@ -251,6 +267,11 @@ async def take(turn: Turn) -> None:
         await turn.tools.accounts.revoke(error.account, "unreadable", str(error))
     except AccountHeld as error:
         log.info("step_held", account_id=error.account.account_id)
+    except NoSecretKey as error:
+        # The operator's to put right: until then it waits where it stands, without an event for each look.
+        log.error("personal_values_unreadable", error=str(error))
+        await turn.go_on(step, max(_poll_delay(turn), turn.settings.retry_base))
+        return
     # The intents that stood before this step: a create of these may have landed.
     if step == "submit" and not turn.segment.intents:
         await turn.release()

@@ -15,13 +15,17 @@ import structlog
 
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import AppendRequest, IdempotencyKey, Write
+from events.configurations import ParameterValues
 from events.envelope import Metadata, NewEvent, stream_of
+from events.personal import is_token
 from events.types.collection import CollectionHeld, PlannedSegment
 from events.types.segment import Cancelled, ErrorKind, Failed, Released, RetryScheduled, SubmissionStarted, WorkStep
 from events.writer import AppendWriter
 from service.amc.client import AmcClient
 from service.amc.connections import Connection, Connections
 from service.amc.errors import AmcError
+from service.amc.keys import NoSecretKey
+from service.amc.models import ExecutionRequest
 from service.amc.pace import Place
 from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import DELAYS, Broker, PublishFailed
@@ -29,6 +33,7 @@ from service.backfill.orders import Order
 from service.backfill.retries import RetryPolicy, retry_delay
 from service.backfill.segment import Segment
 from service.data_collections.state import Collection
+from service.persons.texts import ErasedValues, PersonalTexts, hide
 from service.results.store import ResultStore
 from service.settings import Settings
 
@@ -59,6 +64,7 @@ class Tools(msgspec.Struct, frozen=True):
     store: ResultStore
     settings: Settings
     saved_workflows: set[tuple[str, str]]
+    texts: PersonalTexts
 
 
 class Turn:
@@ -224,12 +230,16 @@ class Turn:
         retry_after: float | None = None,
         max_retries: int | None = None,
         sql_rejected: bool = False,
+        ours: bool = False,
     ) -> None:
         """Ends the attempt: another one later, or the segment's end. Only where no execution is left at AMC.
 
         `sql_rejected`: AMC takes the SQL or the parameters for wrong, which the other segments share. Where none of
-        them has shown otherwise yet, the segment's end holds the collection.
+        them has shown otherwise yet, the segment's end holds the collection. `ours`: the words are not Amazon's, which
+        may repeat what it was sent.
         """
+        if not ours:
+            error = await self.without_values(error)
         error = error.replace("\0", "\ufffd")[:MAX_ERROR]  # Amazon's words, which the log must be able to keep
         attempt = self.segment.attempt
         if self.cancelled:
@@ -261,6 +271,24 @@ class Turn:
             " WHERE stream = ANY($1) AND event_type = 'segment.executed')",
             streams,
         )
+
+    async def opened(self, request: ExecutionRequest) -> ExecutionRequest:
+        """The request with its values as people gave them, for AMC alone. Raises ErasedValues, and NoSecretKey."""
+        values = await self.tools.texts.open_values(request.parameter_values)
+        return msgspec.structs.replace(request, parameter_values=values)
+
+    async def without_values(self, error: str) -> str:
+        """Amazon's words without the personal values that they repeat; none of them where the values are erased, as
+        then nobody can say which of them these are."""
+        sealed: ParameterValues = {
+            name: value for name, value in self.order.collection.parameters.items() if is_token(value)
+        }
+        if not sealed:
+            return error
+        try:
+            return hide(error, await self.tools.texts.open_values(sealed))
+        except (ErasedValues, NoSecretKey):
+            return "Amazon's words are not kept: they may repeat personal values"
 
     async def release(self) -> None:
         """Gives the segment back as it was before this attempt. Only where no execution can be at AMC."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,6 +30,7 @@ from service.data_collections.lookback import lookback_dates
 from service.data_collections.plan import content_key
 from service.data_collections.windows import amc_window
 from service.endpoints import Endpoint
+from service.persons.texts import hide, personal_values
 
 SHORTEST_TIMEOUT = 900
 
@@ -55,12 +57,16 @@ def check_route(desk: Desk, commands: Commands, accounts: AccountDesk) -> Endpoi
             key = content_key(
                 parameters.instance_id, ground.instance, ground.workflow, parameters.parameters, parameters.timezone
             )
+            await desk.open_values(draft)
             started = draft.state.check
             found: CheckStarted | SqlChecked | None
             if started is not None and started.content_key == key and draft.state.verdict is None:
                 found = await _look(accounts, parameters, ground, started)
             else:
-                found = await _ask(accounts, desk, parameters, ground, key)
+                found = await _ask(accounts, desk, replace(parameters, parameters=draft.values), ground, key)
+            if isinstance(found, SqlChecked) and found.error is not None:
+                personal = personal_values(parameters.parameters, draft.values)
+                found = replace(found, error=hide(found.error, personal))
             if found is not None:
                 draft.add(found)
             verdict = draft.state.verdict if isinstance(found, SqlChecked) else None
@@ -79,7 +85,7 @@ def check_route(desk: Desk, commands: Commands, accounts: AccountDesk) -> Endpoi
         scope="reports:write",
         refusals=(
             "not_found", "already_submitted", "stale", "version_conflict", "step_missing", "account_held",
-            "amazon_refused", "amazon_unavailable",
+            "amazon_refused", "amazon_unavailable", "personal_values_erased", "no_secret_key",
         ),
     )  # fmt: skip
 
@@ -87,7 +93,8 @@ def check_route(desk: Desk, commands: Commands, accounts: AccountDesk) -> Endpoi
 async def _ask(
     accounts: AccountDesk, desk: Desk, parameters: ParametersSet, ground: Ground, key: str
 ) -> CheckStarted | SqlChecked:
-    """The dry run that AMC was asked for, or its refusal where it looks at once."""
+    """The dry run that AMC was asked for, or its refusal where it looks at once; the parameters have their values
+    opened."""
     workflow = amc_workflow(ground.workflow.sql_query, ground.workflow.parameters)
     window = amc_window(
         lookback_dates(parameters.lookback_config, desk.clock.today(parameters.timezone)), parameters.timezone

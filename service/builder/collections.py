@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,6 +29,7 @@ from service.data_collections.plan import plan_collection, plan_segments
 from service.data_collections.windows import Window
 from service.data_collections.writes import created_write
 from service.endpoints import Endpoint, Recorded
+from service.persons.texts import PersonalTexts
 from service.problems import Refused
 from service.teams.limits import Teams
 
@@ -58,7 +60,7 @@ class CollectionCreatedAnswer(Recorded, frozen=True, kw_only=True):
     segments_skipped: int
 
 
-def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clock) -> Endpoint:
+def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clock, texts: PersonalTexts) -> Endpoint:
     """The endpoint over the log that `pool` reads and `commands` appends to."""
 
     async def create(request: Request) -> Response:
@@ -72,6 +74,11 @@ def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clo
                 raise Refused("invalid", "the collection cannot run", problems=problems)
             window = collected_window(parameters, step, as_of)
             refuse_lost_days(window, parameters.timezone, clock, ground)
+            event_id = new_id()
+            sealed = await texts.seal_values(
+                ground.workflow.parameters, parameters.parameters, caller.user_id, event_id
+            )
+            parameters = replace(parameters, parameters=sealed)
             facts = await gather_facts(pool, caller, parameters, step, ground, as_of)
             left_out = skipped(step, window, facts.past, ground.instance.final_after_days)
             if body.segments is not None:
@@ -99,6 +106,7 @@ def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clo
                 team_id=caller.team_id,
                 user_id=caller.user_id,
                 workflow_id=parameters.workflow_id,
+                event_id=event_id,
             )
             counted = await teams.admit(caller, backfill=collection_id if lane == "bulk" else None)
             answer = CollectionCreatedAnswer(
@@ -121,7 +129,7 @@ def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clo
         answer=CollectionCreatedAnswer,
         status=202,
         scope="collections:write",
-        refusals=("too_many_backfills",),
+        refusals=("too_many_backfills", "no_secret_key", "person_erased"),
     )
 
 

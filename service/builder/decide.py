@@ -7,16 +7,20 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from uuid import UUID
 
+import msgspec
+
 from events import codec
 from events.configurations import (
     BackfillStep,
     BackfillWithScheduleStep,
     LookbackConfig,
     ParametersStep,
+    ParameterValues,
     ScheduledStep,
     ScheduleStep,
     SegmentationConfig,
 )
+from events.personal import all_stand_for, is_token
 from events.types.collection import CollectionCreated
 from events.types.report import ParametersSet, Reviewed, ScheduleSet
 from events.types.schedule import ScheduleCreated
@@ -121,13 +125,29 @@ def segmentation_problems(segmentation: SegmentationConfig | None, ground: Groun
     return problems
 
 
-def refuse_unfit(parameters: ParametersSet, ground: Ground, step: ScheduleStep, as_of: date, now: datetime) -> None:
-    """For step 3: raises Refused where time, the workflow or the instance have moved on since the first two."""
-    _, problems = check_values(ground.workflow.parameters, parameters.parameters)
-    problems = [*problems, *_window_problems(history_of(parameters, step), ground, as_of, "/lookback_config")]
+def refuse_unfit(
+    parameters: ParametersSet, values: ParameterValues, ground: Ground, step: ScheduleStep, as_of: date, now: datetime
+) -> None:
+    """For step 3: raises Refused where time, the workflow or the instance have moved on since the first two. `values`
+    are those of the parameters, opened."""
+    _, problems = check_values(ground.workflow.parameters, values)
+    problems = [
+        *problems,
+        *unsealed_problems(parameters.parameters, ground),
+        *_window_problems(history_of(parameters, step), ground, as_of, "/lookback_config"),
+    ]
     problems += checked_schedule(parameters, ground, step, as_of, now)
     if problems:
         raise Refused("invalid", "it does not fit any more; post the step again", problems=problems)
+
+
+def unsealed_problems(values: ParameterValues, ground: Ground) -> list[Problem]:
+    """Values that were recorded in the open, before their parameter was declared personal: to be given again."""
+    return [
+        Problem(f"/parameters/{declared.name}", "is personal now, and was not when it was given; give it again")
+        for declared in ground.workflow.parameters
+        if declared.personal and declared.name in values and not is_token(values[declared.name])
+    ]
 
 
 def reviewed(digest: str, shown: Preview) -> Reviewed:
@@ -233,7 +253,7 @@ def digest_of(parameters: ParametersSet, step: ScheduleStep, ground: Ground, as_
     instance = ground.instance
     text = codec.encode(
         [
-            parameters,
+            msgspec.structs.replace(parameters, parameters=all_stand_for(parameters.parameters)),
             step,
             ground.workflow.sql_query,
             ground.workflow.parameters,

@@ -15,8 +15,9 @@ from starlette.requests import Request
 
 from db.pool import Pool
 from events.append import Write
+from events.configurations import ParameterValues
 from events.envelope import Metadata, NewEvent, Step, new_id, stream_of
-from events.types.report import Submitted
+from events.types.report import ParametersSet, Submitted
 from service.auth.caller import Caller
 from service.builder import decide
 from service.builder.answers import ReportAnswer, ReviewContent, SubmittedAnswer, shown
@@ -35,6 +36,7 @@ from service.builder.preview import (
 from service.clock import Clock
 from service.commands import Decision
 from service.data_collections.writes import created_write
+from service.persons.texts import PersonalTexts
 from service.schedules.plan import fingerprint_of
 from service.schedules.writes import created_writes
 from service.teams.limits import Teams
@@ -44,16 +46,18 @@ StepAnswer = TypeVar("StepAnswer", bound=ReportAnswer)
 
 
 class Draft(msgspec.Struct):
-    """A report to which steps are added: its events so far, and what it then is."""
+    """A report to which steps are added: its events so far, and what it then is. `values` are its parameters' values,
+    opened, where somebody is to read them."""
 
     report_id: UUID
     caller: Caller
     state: Report
     events: list[NewEvent] = msgspec.field(default_factory=list)
     began_at: int = 0
+    values: ParameterValues = msgspec.field(default_factory=dict)
 
-    def add(self, data: msgspec.Struct, step: Step | None = None) -> None:
-        """The next event of the report's stream."""
+    def add(self, data: msgspec.Struct, step: Step | None = None, *, event_id: UUID | None = None) -> None:
+        """The next event of the report's stream; `event_id` is for which values in it were sealed."""
         parameters = self.state.parameters or data
         self.events.append(
             NewEvent(
@@ -63,6 +67,7 @@ class Draft(msgspec.Struct):
                 workflow_id=getattr(parameters, "workflow_id", None),
                 step_completed=step,
                 metadata=Metadata(correlation_id=str(self.report_id)),
+                id=event_id or new_id(),
             )
         )
         self.state = self.state.evolve(self.state.version + 1, data)
@@ -78,9 +83,10 @@ class Draft(msgspec.Struct):
 class Desk:
     """The builder's shared acts, over the log behind `pool`; `clock` has their today."""
 
-    def __init__(self, pool: Pool, teams: Teams, clock: Clock) -> None:
+    def __init__(self, pool: Pool, teams: Teams, clock: Clock, texts: PersonalTexts) -> None:
         self.pool = pool
         self.clock = clock
+        self.texts = texts
         self._teams = teams
 
     async def open(self, request: Request, caller: Caller) -> Draft:
@@ -88,6 +94,21 @@ class Desk:
         report_id, state = await load_report(self.pool, request, caller)
         decide.refuse_submitted(state)
         return Draft(report_id, caller, state, began_at=state.version)
+
+    async def add_parameters(self, draft: Draft, data: ParametersSet, ground: Ground) -> ParametersSet:
+        """Step 1, with what is personal in it sealed; answers it so. The draft has its values to read."""
+        event_id = new_id()
+        author = draft.caller.user_id
+        values = await self.texts.seal_values(ground.workflow.parameters, data.parameters, author, event_id)
+        sealed = msgspec.structs.replace(data, parameters=values)
+        draft.values = data.parameters
+        draft.add(sealed, "parameters", event_id=event_id)
+        return sealed
+
+    async def open_values(self, draft: Draft) -> None:
+        """Gives the draft its values to read. Raises ErasedValues."""
+        assert draft.state.parameters is not None
+        draft.values = await self.texts.open_values(draft.state.parameters.parameters)
 
     async def facts(self, draft: Draft, ground: Ground, as_of: date) -> Facts:
         """What is known about the draft's configuration."""
@@ -105,7 +126,7 @@ class Desk:
         return ReviewContent(
             digest=decide.digest_of(parameters, step, ground, as_of),
             sql_query=ground.workflow.sql_query,
-            filled=fill(ground.workflow.sql_query, ground.workflow.parameters, parameters.parameters),
+            filled=fill(ground.workflow.sql_query, ground.workflow.parameters, draft.values),
             preview=self.preview(draft, ground, facts, as_of),
         )
 

@@ -17,7 +17,7 @@ from service.builder.desk import Desk, Draft
 from service.builder.ground import load_ground, read_as_of
 from service.builder.models import Configuration, Ground, Report, SubmitConfiguration, ValidateParameters
 from service.builder.preview import Preview, warning_answers, window_answer
-from service.builder.routes import LIMIT_REFUSALS
+from service.builder.routes import LIMIT_REFUSALS, SEALED
 from service.commands import Commands, Decision
 from service.data_collections.lookback import earliest_allowed, lookback_dates, lookback_warnings
 from service.endpoints import Endpoint, Handler
@@ -38,7 +38,7 @@ def one_call_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
         data, schedule = decide.set_both(ground, body.parameters, body.schedule, as_of, desk.clock.now())
         draft = Draft(new_id(), caller, Report())
         draft.add(ReportCreated(body.name))
-        draft.add(data, "parameters")
+        await desk.add_parameters(draft, data, ground)
         draft.add(schedule, "schedule")
         return draft, ground, as_of
 
@@ -87,7 +87,15 @@ def one_call_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
         return await commands.run(request, SubmitConfiguration, decide_submit)
 
     def looks(name: str, handler: Handler, summary: str, body: Any, answer: Any) -> Endpoint:
-        return Endpoint("POST", f"/api/report-builder/{name}", handler, summary=summary, body=body, answer=answer)
+        return Endpoint(
+            "POST",
+            f"/api/report-builder/{name}",
+            handler,
+            summary=summary,
+            body=body,
+            answer=answer,
+            refusals=() if name == "validate-parameters" else SEALED,
+        )
 
     return [
         looks(
@@ -108,6 +116,6 @@ def one_call_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
             answer=SubmittedAnswer,
             status=202,
             scope="reports:write",
-            refusals=("not_reviewed", *LIMIT_REFUSALS),
+            refusals=("not_reviewed", *SEALED, *LIMIT_REFUSALS),
         ),
     ]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 from msgspec.structs import asdict as fields_of
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,6 +35,7 @@ from service.endpoints import Endpoint, Handler, Position, Query, Recorded, read
 from service.http import etag, json_response, newest, page_of, read_cursor, wait_position
 
 STEP_REFUSALS = ("not_found", "stale", "already_submitted", "version_conflict")
+SEALED = ("no_secret_key", "person_erased")
 LIMIT_REFUSALS = ("too_many_backfills", "too_many_schedules", "duplicate_schedule")
 
 
@@ -98,7 +100,7 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
             ground = await load_ground(pool, body.workflow_id, body.instance_id, caller)
             as_of = desk.clock.today(body.timezone or ground.instance.time_zone)
             data = decide.set_parameters(ground, body, as_of)
-            draft.add(data, "parameters")
+            await desk.add_parameters(draft, data, ground)
             window = lookback_dates(data.lookback_config, as_of)
             answer = draft.answer(
                 ParametersStepAnswer,
@@ -126,11 +128,16 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
             parameters, ground = await standing(pool, draft.state, caller)
             _, step = decide.configured(draft.state)
             as_of = read_as_of(body.as_of, parameters.timezone, desk.clock)
-            decide.refuse_unfit(parameters, ground, step, as_of, desk.clock.now())
+            await desk.open_values(draft)
+            decide.refuse_unfit(parameters, draft.values, ground, step, as_of, desk.clock.now())
             desk.refuse_lost_days(draft, ground, as_of)
             content = desk.review(draft, ground, await desk.facts(draft, ground, as_of), as_of)
             draft.add(decide.reviewed(content.digest, content.preview), "review")
-            return Decision((draft.write(),), draft.answer(ReviewAnswer, **fields_of(content)))
+            # The answer may be kept: there the SQL with its values is sealed as the values are.
+            filled = replace(
+                content.filled, sql=await desk.texts.seal_beside(content.filled.sql, parameters.parameters)
+            )
+            return Decision((draft.write(),), draft.answer(ReviewAnswer, **fields_of(replace(content, filled=filled))))
 
         return await commands.run(request, Review, decide_review)
 
@@ -138,6 +145,7 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
         async def decide_submit(body: Submit, caller: Caller) -> Decision:
             draft = await desk.open(request, caller)
             _, ground = await standing(pool, draft.state, caller)
+            await desk.open_values(draft)
             as_of = decide.reviewed_day(draft.state)
             return await desk.set_to_work(draft, ground, await desk.facts(draft, ground, as_of), body.digest)
 
@@ -197,9 +205,25 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
             scope="reports:write",
             refusals=("not_found", "stale"),
         ),
-        step("parameters", set_parameters, "Step 1: set the parameters", ParametersStep, ParametersStepAnswer),
+        step(
+            "parameters",
+            set_parameters,
+            "Step 1: set the parameters",
+            ParametersStep,
+            ParametersStepAnswer,
+            *SEALED,
+        ),
         step("schedule", set_schedule, "Step 2: set the schedule", ScheduleStep, ScheduleStepAnswer, "step_missing"),
-        step("review", review, "Step 3: review what will run", Review, ReviewAnswer, "step_missing"),
+        step(
+            "review",
+            review,
+            "Step 3: review what will run",
+            Review,
+            ReviewAnswer,
+            "step_missing",
+            "personal_values_erased",
+            *SEALED,
+        ),
         step(
             "submit",
             submit,
@@ -208,6 +232,7 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
             SubmittedAnswer,
             "step_missing",
             "not_reviewed",
+            "personal_values_erased",
             *LIMIT_REFUSALS,
         ),
     ]

@@ -17,6 +17,7 @@ COMMANDS = {
     "dead-letters": "service.letters.cli:dead_letters",
     "demo": "service.cli.demo:demo",
     "migrate": "service.cli.migrate:migrate",
+    "persons": "service.persons.cli:persons",
     "projections": "service.cli.projections:projections",
     "restore": "service.tree.cli:restore",
     "run": "service.cli.run:run",

@@ -26,6 +26,7 @@ VERSION = "1"
 ALWAYS = ("bad_request", "internal", "database_unavailable")
 SIGNED_IN = ("unauthenticated", "forbidden", "rate_limited")
 WRITES = ("cross_origin", "body_too_large", "invalid", "idempotency_key_reused", "half_known", "overloaded")
+SEALED = ("no_secret_key", "person_erased")
 ADDRESSED = ("not_found",)
 WAITING = ("log_rewound", "projection_behind")
 
@@ -224,6 +225,7 @@ def refusals_of(endpoint: Endpoint) -> list[str]:
         ALWAYS,
         () if endpoint.public else SIGNED_IN,
         WRITES if endpoint.body is not None else (),
+        SEALED if "reason" in _fields(endpoint.body) else (),
         ADDRESSED if endpoint.param_convertors else (),
         WAITING if "min_position" in _fields(endpoint.query) else (),
         endpoint.refusals,

@@ -10,6 +10,7 @@ from uuid import UUID
 from events import codec
 from events.configurations import LookbackConfig, ParameterValues, SegmentationConfig
 from events.envelope import new_id
+from events.personal import all_stand_for
 from events.types.collection import CollectionCreated, Lane, PlannedSegment
 from events.types.instance import InstanceAdded
 from events.types.workflow import WorkflowContent
@@ -31,7 +32,8 @@ def content_key(
 ) -> str:
     """SHA-256 of all that decides a segment's result beside its days; equal keys, equal results.
 
-    A parameter that is left out counts with its default, so that naming the default changes nothing.
+    A parameter that is left out counts with its default, so that naming the default changes nothing. A sealed value
+    counts by its mark, which is equal for equal values of one person and is nothing to who has not their key.
     """
     values = {declared.name: declared.default for declared in workflow.parameters if declared.default is not None}
     decides = [
@@ -41,7 +43,7 @@ def content_key(
         instance.marketplace_id,
         workflow.sql_query,
         sorted((declared.name, codec.encode(declared.data_type)) for declared in workflow.parameters),
-        sorted((values | dict(parameters)).items()),
+        sorted((values | all_stand_for(parameters)).items()),
         timezone,
     ]
     return hashlib.sha256(codec.encode(decides).encode()).hexdigest()

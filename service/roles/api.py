@@ -15,6 +15,8 @@ from service.auth.edge import Edge
 from service.commands import Commands
 from service.letters.desk import LetterDesk, open_broker
 from service.operations.routes import Measured
+from service.persons.erasing import Erasing, follow_erasures
+from service.persons.texts import PersonalTexts
 from service.rates.limiter import Rates
 from service.results.stores import create_store
 from service.roles.process import Process
@@ -31,6 +33,7 @@ async def start(process: Process) -> None:
     accounts = await open_connections(process)
     door: Door = await open_door(settings, pool, await open_session(process))
     process.start("door", door.run())
+    process.start("erasures", follow_erasures(process.feed, door.forget))
     process.health.check("door", door.problem)
     rates = Rates(pool, settings)
     process.start("rates", rates.run())
@@ -38,10 +41,11 @@ async def start(process: Process) -> None:
     stack.push_async_callback(errors.close)
     process.start("error counts", errors.run())
     stopping = asyncio.Event()
+    texts = PersonalTexts(pool, SecretKeys(settings))
     app = create_app(
         Parts(
             pool=pool,
-            commands=Commands(pool, process.writer),
+            commands=Commands(pool, process.writer, texts),
             teams=Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules)),
             feed=process.feed,
             store=store,
@@ -52,6 +56,8 @@ async def start(process: Process) -> None:
             errors=errors,
             letters=LetterDesk(pool, open_broker(process.broker, settings)),
             witnesses=witness_keys(settings),
+            texts=texts,
+            erasing=Erasing(pool, process.feed.appended),
             stopping=stopping,
             health=process.health,
             scrape=process.scrape,

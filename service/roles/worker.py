@@ -5,8 +5,10 @@ from __future__ import annotations
 import structlog
 
 from service.amc.connections import OF_DEFAULT
+from service.amc.keys import SecretKeys
 from service.backfill.turn import Tools
 from service.backfill.worker import Worker
+from service.persons.texts import PersonalTexts
 from service.results.stores import create_store
 from service.roles.process import Process
 from service.roles.shared import open_broker, open_connections
@@ -22,7 +24,8 @@ async def start(process: Process) -> None:
     store = create_store(settings)
     store.prepare()
     accounts = await open_connections(process)
-    tools = Tools(process.pool, process.writer, await open_broker(process), accounts, store, settings, set())
+    texts = PersonalTexts(process.pool, SecretKeys(settings))
+    tools = Tools(process.pool, process.writer, await open_broker(process), accounts, store, settings, set(), texts)
     process.consumption = await Worker(tools).start()
     process.drain.add("worker", process.consumption.stop)
     process.start("accounts", accounts.try_held())

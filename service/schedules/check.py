@@ -6,7 +6,7 @@ from datetime import datetime
 
 from events.configurations import ParametersStep, ParameterValues
 from events.types.schedule import Configured
-from service.builder.decide import checked_parameters, segmentation_problems
+from service.builder.decide import checked_parameters, segmentation_problems, unsealed_problems
 from service.builder.models import Ground
 from service.data_collections.windows import today
 from service.problems import Refused
@@ -22,10 +22,17 @@ def cleaned(ground: Ground, values: ParameterValues) -> ParameterValues:
 
 
 def refuse_unfit(
-    configured: Configured, workflow_id: str, ground: Ground, now: datetime, *, runs_done: int = 0
+    configured: Configured,
+    workflow_id: str,
+    ground: Ground,
+    now: datetime,
+    *,
+    runs_done: int = 0,
+    recorded: ParameterValues | None = None,
 ) -> None:
     """Refuses, with all problems, what the workflow and the instance do not allow, and what breaks the limits.
 
+    `configured` has the values of parameters opened; `recorded` are those of a schedule that there is, as they are.
     Pointers are those of the bodies that create and change schedules.
     """
     step = ParametersStep(
@@ -36,6 +43,7 @@ def refuse_unfit(
         timezone=configured.timezone,
     )
     _, problems = checked_parameters(ground, step, today(configured.timezone, now))
+    problems += unsealed_problems(recorded or {}, ground)
     problems += segmentation_problems(configured.segmentation_config, ground, "/segmentation_config")
     known = {problem.pointer for problem in problems}
     problems += [

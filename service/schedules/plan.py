@@ -8,6 +8,7 @@ from uuid import UUID
 
 from events import codec
 from events.configurations import LookbackConfig, ParameterValues, ScheduleConfig, SegmentationConfig
+from events.personal import all_stand_for
 from events.types.schedule import Configured, ScheduleCreated
 from events.types.workflow import WorkflowContent
 from service.schedules.catchup import missed_runs
@@ -64,7 +65,7 @@ def fingerprint_of(schedule: Configured) -> str:
         schedule.instance_id,
         schedule.sql_query,
         schedule.declared_parameters,
-        sorted(schedule.parameters.items()),
+        sorted(all_stand_for(schedule.parameters).items()),
         schedule.timezone,
         schedule.lookback_config,
         schedule.schedule_config,

@@ -22,6 +22,7 @@ from service.clock import Clock
 from service.commands import Commands, Decision, WithReason
 from service.endpoints import Endpoint, path_id, read_query
 from service.http import etag, json_response, keeping_json, newest, page_of, read_cursor, refuse_stale, wait_position
+from service.persons.texts import PersonalTexts
 from service.problems import Refused
 from service.results.read import MEDIA_TYPES
 from service.results.routes import REFUSALS, TABLE_HEADERS, collection_table
@@ -68,7 +69,9 @@ RUN_COLUMNS = ", ".join(
 )
 
 
-def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultStore, clock: Clock) -> list[Endpoint]:
+def schedule_routes(
+    pool: Pool, commands: Commands, teams: Teams, store: ResultStore, clock: Clock, texts: PersonalTexts
+) -> list[Endpoint]:
     """The routes over the read models behind `pool`; what `commands` append is decided at `clock`'s now."""
 
     async def list_all(request: Request) -> Response:
@@ -101,8 +104,8 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
     async def create(request: Request) -> Response:
         async def decide_create(body: CreateSchedule, caller: Caller) -> Decision:
             ground = await load_ground(pool, body.workflow_id, body.instance_id, caller)
-            now, schedule_id = clock.now(), new_id()
-            created = plan_schedule(
+            now, schedule_id, event_id = clock.now(), new_id(), new_id()
+            readable = plan_schedule(
                 schedule_id=schedule_id,
                 name=body.name,
                 report_id=None,
@@ -115,7 +118,13 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
                 segmentation=body.segmentation_config,
                 counts_from=now,
             )
-            refuse_unfit(created, body.workflow_id, ground, now)
+            refuse_unfit(readable, body.workflow_id, ground, now)
+            created = msgspec.structs.replace(
+                readable,
+                parameters=await texts.seal_values(
+                    ground.workflow.parameters, readable.parameters, caller.user_id, event_id
+                ),
+            )
             spec = decide.spec_of(created)
             answer = ScheduleSetUp(
                 schedule_id=schedule_id,
@@ -125,7 +134,12 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
                 upcoming=next_windows(spec, created.lookback_config, created.timezone, now, SHOWN_RUNS),
             )
             writes = created_writes(
-                schedule_id, created, team_id=caller.team_id, user_id=caller.user_id, workflow_id=body.workflow_id
+                schedule_id,
+                created,
+                team_id=caller.team_id,
+                user_id=caller.user_id,
+                workflow_id=body.workflow_id,
+                event_id=event_id,
             )
             counted = await teams.admit(caller, schedule=schedule_id, fingerprint=fingerprint_of(created))
             return Decision((*writes, *counted), answer, 201)
@@ -147,8 +161,14 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
             )
             if workflow_id is None:
                 ground = msgspec.structs.replace(ground, workflow=workflow)
+            event_id = new_id()
             if "parameters" in given:
-                given["parameters"] = cleaned(ground, given["parameters"])
+                values = cleaned(ground, given["parameters"])
+                given["parameters"] = await texts.seal_values(
+                    ground.workflow.parameters, values, caller.user_id, event_id
+                )
+            else:
+                values = await texts.open_values(before.parameters)
             configured = msgspec.structs.replace(
                 before,
                 **given,
@@ -157,13 +177,14 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
             )
             now, counted = clock.now(), schedule.run_count + (schedule.waiting is not None)
             move = decide.change(schedule, configured, now, reason)
-            refuse_unfit(configured, named, ground, now, runs_done=counted)
+            readable = msgspec.structs.replace(configured, parameters=values)
+            refuse_unfit(readable, named, ground, now, runs_done=counted, recorded=configured.parameters)
             answer = ScheduleChanged(
                 **asdict(_moved(schedule, move)),
                 before=_next(before, now, counted),
                 after=_next(configured, now, counted),
             )
-            writes = moved_writes(schedule, move, user_id=caller.user_id, workflow_id=named)
+            writes = moved_writes(schedule, move, user_id=caller.user_id, workflow_id=named, changed_id=event_id)
             if schedule.status == "active":
                 # It counts as before, for what it does from now on.
                 writes += await teams.admit(
@@ -245,16 +266,18 @@ def schedule_routes(pool: Pool, commands: Commands, teams: Teams, store: ResultS
     one = "/api/schedules/{schedule_id}"
     refusals = ("not_found", "stale", "schedule_state", "version_conflict", "projection_behind")
     counted = ("too_many_schedules", "duplicate_schedule")
+    sealed = ("no_secret_key", "person_erased")
     reads = ("not_found", "projection_behind")
     return [
         Endpoint("GET", "/api/schedules", list_all, summary="List the team's schedules", query=ListSchedules,
                  answer=SchedulePage, refusals=("projection_behind",)),
         Endpoint("POST", "/api/schedules", create, summary="Set a schedule to work", body=CreateSchedule,
-                 answer=ScheduleSetUp, status=201, scope="schedules:write", refusals=counted),
+                 answer=ScheduleSetUp, status=201, scope="schedules:write", refusals=(*sealed, *counted)),
         Endpoint("GET", one, read, summary="Read a schedule and what it does next", query=ReadSchedule,
                  answer=ScheduleAnswer, refusals=reads),
         Endpoint("PATCH", one, change, summary="Change a schedule from its next run on", body=ChangeSchedule,
-                 answer=ScheduleChanged, scope="schedules:write", refusals=(*counted, *refusals)),
+                 answer=ScheduleChanged, scope="schedules:write",
+                 refusals=("personal_values_erased", *counted, *refusals)),
         Endpoint("GET", one + "/runs", runs, summary="List what became of a schedule's runs", query=ListRuns,
                  answer=RunPage, refusals=reads),
         Endpoint("POST", one + "/hold",

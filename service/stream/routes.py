@@ -138,6 +138,7 @@ def stream_routes(
             answer=EventPage,
             scope="events:read",
             media=("application/x-ndjson",),
+            keeps_tokens=True,
             answer_headers={
                 "Next-After": "`next_after`, with NDJSON.",
                 "More": "`more`, with NDJSON.",

@@ -110,7 +110,8 @@ class VersionPage(Answer, frozen=True, kw_only=True):
 
 
 class AvailableParameter(Answer, frozen=True, kw_only=True):
-    """A parameter to ask for: `input` is the form field that fits its type and kind."""
+    """A parameter to ask for: `input` is the form field that fits its type and kind. The values of one that is
+    `personal` are about people: they are sealed where they are kept."""
 
     name: str
     data_type: str | ArrayType
@@ -119,6 +120,7 @@ class AvailableParameter(Answer, frozen=True, kw_only=True):
     required: bool
     default: ParameterValue | None
     description: str | None
+    personal: bool
 
 
 class LookbackConstraints(Answer, frozen=True, kw_only=True):
@@ -215,6 +217,7 @@ def available(parameters: Sequence[DeclaredParameter]) -> list[AvailableParamete
             required=each.default is None,
             default=each.default,
             description=each.description,
+            personal=each.personal,
         )
         for each in parameters
     ]

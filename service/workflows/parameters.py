@@ -13,6 +13,7 @@ from difflib import get_close_matches
 import msgspec
 
 from events.configurations import ParameterValue
+from events.personal import ERASED
 from events.types.workflow import DeclaredParameter
 from events.validation import Problem
 from service.workflows.kinds import KINDS, kind_of
@@ -69,6 +70,9 @@ def check_defaults(
         if parameter.kind not in (None, "text") and parameter.type_name not in KINDS[parameter.kind].types:
             types = " or ".join(KINDS[parameter.kind].types)
             problems.append(Problem(f"{at}/{index}/kind", f'goes with {types}; remove it, or take the kind "text"'))
+        elif parameter.personal and parameter.default is not None:
+            remedy = "it would be in the workflow for all to read; remove it, or declare the parameter as not personal"
+            problems.append(Problem(f"{at}/{index}/default", f"is of a personal parameter: {remedy}"))
         elif parameter.default is not None:
             default = _checked(parameter, parameter.default, f"{at}/{index}/default", problems)
             parameter = msgspec.structs.replace(parameter, default=default)
@@ -79,6 +83,8 @@ def check_defaults(
 def _checked(parameter: DeclaredParameter, value: object, at: str, problems: list[Problem]) -> ParameterValue | None:
     """The value in its one spelling; None after adding to `problems`."""
     try:
+        if parameter.personal and value == ERASED:
+            raise BadValue("was erased, with the person who gave it; give a value of your own")
         if parameter.type_name == "ARRAY":
             return _list(parameter, value, at, problems)
         return read_scalar(parameter, value)

@@ -192,7 +192,7 @@ async def test_the_key_is_changed_beside_the_old_one_and_then_alone(run: Run, sa
     account_id = await connected(run)
     both = {"REPORT_BUILDER_SECRET_KEY": f"{NEW},{OLD}"}
     rotated = await run("rotate-key", **both)
-    assert rotated.stdout.startswith("encrypted 1 accounts again"), rotated.output
+    assert rotated.stdout.startswith("encrypted 1 accounts and persons' keys again"), rotated.output
     alone = await run("reconnect", account_id, "--same", REPORT_BUILDER_SECRET_KEY=NEW)
     assert alone.exit_code == 0, alone.output
     lost = sentence(await run("reconnect", account_id, "--same", REPORT_BUILDER_SECRET_KEY=OLD))

@@ -31,6 +31,7 @@ from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import Delivery
 from service.backfill.turn import Tools
 from service.backfill.worker import Worker
+from service.persons.texts import PersonalTexts
 from service.results.folder_store import FolderStore
 from service.settings import Settings
 from tests.backfill import Seed
@@ -175,6 +176,7 @@ class Bench:
                 store=reaper.around(self.store, "keep"),
                 settings=self.settings,
                 saved_workflows=set(),
+                texts=PersonalTexts(self.pool, SecretKeys(self.settings)),
             )
         )  # fmt: skip
 

@@ -106,6 +106,8 @@ async def owner(recorded: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
         "UPDATE users SET user_id = gen_random_uuid()",
         "UPDATE users SET subject = 'another'",
         "DELETE FROM users",
+        "DELETE FROM person_keys",
+        "UPDATE person_keys SET key_id = 'another'",
         "UPDATE sign_in_sessions SET expires_at = 'infinity'",
         "TRUNCATE report_data_weeks",
         "DELETE FROM instance_days",

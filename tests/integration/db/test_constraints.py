@@ -14,6 +14,7 @@ from tests.postgres import Database, Server
 
 NIL, ONE, TWO = (f"00000000-0000-7000-8000-00000000000{digit}" for digit in range(3))
 LOCAL_PERSON = ONE
+SOMEBODY = "00000000-0000-7000-8000-00000000000a"
 
 # One valid row of each table; NIL is the collection and the segment.
 ROWS: dict[str, dict[str, Any]] = {
@@ -233,7 +234,21 @@ ROWS: dict[str, dict[str, Any]] = {
         "count": 1,
     },
     "request_rates": {"user_id": NIL, "policy": "reads/10", "slice": 1, "counts": [0] * 11, "taken_at": "2025-01-01"},
-    "users": {},
+    # Beside the local person, whom the migration makes.
+    "users": {
+        "user_id": SOMEBODY,
+        "issuer": "i",
+        "subject": "s",
+        "created_at": "2025-01-01",
+        "updated_at": "2025-01-01",
+    },
+    "person_keys": {
+        "user_id": LOCAL_PERSON,
+        "key_id": "0",
+        "wrapped_with": "0",
+        "key": "\\x00",
+        "created_at": "2025-01-01",
+    },
     "sign_in_sessions": {
         "token_hash": "\\x" + 32 * "00",
         "user_id": LOCAL_PERSON,
@@ -274,6 +289,7 @@ ANOTHER: dict[str, dict[str, Any]] = {
     "request_errors": {"code": "stale"},
     "request_rates": {"policy": "writes/10"},
     "users": {"user_id": TWO, "subject": "another"},
+    "person_keys": {"user_id": SOMEBODY, "key_id": "1"},
     "sign_in_sessions": {"token_hash": "\\x" + 32 * "01"},
 }
 
@@ -418,6 +434,9 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("request_rates", "request_rates_counts_check", {"counts": [0] * 10}),
     ("users", "users_pkey", {"user_id": LOCAL_PERSON}),
     ("users", "users_issuer_subject_key", {"subject": "local"}),
+    ("person_keys", "person_keys_pkey", {"user_id": LOCAL_PERSON}),
+    ("person_keys", "person_keys_key_id_key", {"key_id": "0"}),
+    ("person_keys", "person_keys_user_id_fkey", {"user_id": TWO}),
     ("sign_in_sessions", "sign_in_sessions_pkey", {"token_hash": "\\x" + 32 * "00"}),
     ("sign_in_sessions", "sign_in_sessions_user_id_fkey", {"user_id": TWO}),
     ("sign_in_sessions", "sign_in_sessions_token_hash_check", {"token_hash": "\\x00"}),

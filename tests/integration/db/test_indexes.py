@@ -19,6 +19,7 @@ from events.reader import COLUMNS
 from service.audit.summary import REPORTS
 from service.auth.caller import LOCAL
 from service.data_collections.routes import ListCollections, list_statement, segments_statement
+from service.persons.keys import _CURRENT
 from service.schedules.scheduler import CALLED_FOR as _CALLED_FOR
 from tests.postgres import Database, Server
 
@@ -90,6 +91,8 @@ SELECT md5('l' || n)::uuid, md5('c' || n)::uuid, 'team-1', NULL, 'w1', 'amc1', '
 INSERT INTO users
 SELECT md5('u' || n)::uuid, 'https://issuer.example', 'subject-' || n, NULL, NULL, now(), now()
   FROM generate_series(1, 5000) n;
+INSERT INTO person_keys
+SELECT md5('u' || n)::uuid, 'key-' || n, 'k', '\\x00', now() FROM generate_series(1, 5000) n;
 INSERT INTO sign_in_sessions
 SELECT decode(md5('s' || n) || md5('t' || n), 'hex'), md5('u' || n)::uuid, '{{red}}', '{{admin}}', now(),
        now() + n * interval '1 minute' FROM generate_series(1, 5000) n;
@@ -99,6 +102,9 @@ CALLER = msgspec.structs.replace(LOCAL, team_id="team-7")
 FREE_SLOTS = 4 * 9  # instance amc1 is full, and one slot of each is not for bulk work
 
 COLLECTION, USER, STREAM = "md5('c7')::uuid", "md5('u7')::uuid", "'report-7'"
+
+# What a personal text is sealed with.
+CURRENT_KEY = _CURRENT.replace("$1", USER)
 
 # What the scheduler asks for again and again.
 CALLED_FOR = (
@@ -217,6 +223,9 @@ QUERIES: list[tuple[str, str]] = [
         "SELECT * FROM segment_leases WHERE lease_until < now() ORDER BY lease_until",
     ),
     ("users_issuer_subject_key", "SELECT user_id FROM users WHERE issuer = 'i' AND subject = 's'"),
+    ("person_keys_pkey", CURRENT_KEY),
+    ("report_builder_audit_stream_version_key", CURRENT_KEY),
+    ("person_keys_key_id_key", "SELECT user_id, key FROM person_keys WHERE key_id = ANY ('{key-7,key-8}')"),
     (
         "sign_in_sessions_pkey",
         "SELECT user_id FROM sign_in_sessions WHERE token_hash = sha256('a') AND expires_at > clock_timestamp()",

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from events.envelope import stream_of
+from events.personal import is_token
 from events.reader import read_after, read_stream
 from service.amc.sandbox import Faults, RunningSandbox, SandboxOptions, TableFile, running_sandbox
 from tests.postgres import Database
@@ -210,7 +211,10 @@ async def test_each_act_is_an_event_with_who_and_why(api: Service, numbers: Numb
     collection_id = UUID(path.rpartition("/")[2])
     created, *acts = await read_stream(api.program.pool, stream_of("collection", collection_id))
     acts = [event for event in acts if event.event_type != "collection.finished"]
-    assert [(event.event_type, msgspec.to_builtins(event.data)["reason"]) for event in acts] == [
+    assert all(is_token(msgspec.to_builtins(event.data)["reason"]) for event in acts)
+    query = f"stream=collection-{collection_id}&order=oldest&configuration=true"
+    shown = {item["id"]: item for item in (await api.read(f"/api/audit/activity?{query}"))["items"]}
+    assert [(event.event_type, shown[str(event.id)]["configuration"]["reason"]) for event in acts] == [
         ("collection.paused", "a"),
         ("collection.resumed", "b"),
         ("collection.moved_to_front", "c"),

@@ -67,7 +67,7 @@ class Story:
     def review(self, as_of: date = AS_OF, facts: Facts = NOTHING) -> Any:
         decide.refuse_submitted(self.state)
         step_of = decide.configured(self.state)
-        decide.refuse_unfit(step_of[0], GROUND, step_of[1], as_of, NOW)
+        decide.refuse_unfit(step_of[0], step_of[0].parameters, GROUND, step_of[1], as_of, NOW)
         self.preview = preview(*step_of, GROUND, facts, as_of, NOW)
         return self._after(decide.reviewed(decide.digest_of(*step_of, GROUND, as_of), self.preview))
 

@@ -90,7 +90,7 @@ def test_a_body_that_is_not_of_its_type_is_an_error_and_not_an_event() -> None:
 
 
 def test_each_type_is_named_after_its_stream_in_the_past_tense() -> None:
-    streams = "report|collection|segment|schedule|team|instance|workflow|account|letter|log"
+    streams = "report|collection|segment|schedule|team|instance|workflow|account|letter|person|log"
     for name in REGISTRY:
         assert re.fullmatch(rf"({streams})\.[a-z]+(_[a-z]+)*", name)
 
