@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import asyncpg
 
 from db.pool import Connection, Pool
@@ -11,6 +13,13 @@ COLUMNS = (
     "position, id, stream, stream_version, event_type, schema_version, team_id, user_id, workflow_id,"
     " step_completed, configuration, metadata, recorded_at"
 )
+"""In the order of the fields of RecordedEvent."""
+
+
+_PACKED = f"""
+SELECT {", ".join(f"array_agg({column})" for column in COLUMNS.split(", "))}
+  FROM (SELECT * FROM report_builder_audit WHERE position > $1 ORDER BY position LIMIT $2) a
+"""  # noqa: S608
 
 
 class LogDamaged(Exception):
@@ -24,10 +33,20 @@ async def read_after(connection: Connection | Pool, position: int, limit: int) -
         position,
         limit,
     )
-    for expected, row in enumerate(rows, position + 1):
-        if row["position"] != expected:
-            raise LogDamaged(f"position {expected} is missing from the log; the next one is {row['position']}")
+    _refuse_gaps(position, [row[0] for row in rows])
     return [_event(row) for row in rows]
+
+
+async def read_span(connection: Connection | Pool, position: int, limit: int) -> list[RecordedEvent]:
+    """What `read_after` answers, for who reads all of the log: in a third of the time, as the database packs it."""
+    try:
+        packed = await connection.fetchrow(_PACKED, position, limit)
+    except asyncpg.ProgramLimitExceededError:  # more than a gigabyte of bodies
+        return await read_after(connection, position, limit)
+    if packed is None or packed[0] is None:
+        return []
+    _refuse_gaps(position, packed[0])
+    return list(map(RecordedEvent, *packed))
 
 
 async def read_stream(connection: Connection | Pool, stream: str, *, after: int = 0) -> list[RecordedEvent]:
@@ -41,10 +60,25 @@ async def read_stream(connection: Connection | Pool, stream: str, *, after: int 
     return [_event(row) for row in rows]
 
 
+async def read_last(connection: Connection | Pool, stream: str) -> RecordedEvent | None:
+    """The newest event of the stream; None where there is none."""
+    row = await connection.fetchrow(
+        f"SELECT {COLUMNS} FROM report_builder_audit WHERE stream = $1 ORDER BY stream_version DESC LIMIT 1",  # noqa: S608
+        stream,
+    )
+    return None if row is None else _event(row)
+
+
 async def read_head(connection: Connection | Pool) -> int:
     """The last position; 0 for an empty log."""
     return await connection.fetchval("SELECT coalesce(max(position), 0) FROM report_builder_audit")  # type: ignore[no-any-return]
 
 
+def _refuse_gaps(before: int, positions: Sequence[int]) -> None:
+    for expected, position in enumerate(positions, before + 1):
+        if position != expected:
+            raise LogDamaged(f"position {expected} is missing from the log; the next one is {position}")
+
+
 def _event(row: asyncpg.Record) -> RecordedEvent:
-    return RecordedEvent(**row)
+    return RecordedEvent(*row)

@@ -124,23 +124,23 @@ def backfill_status(row: CollectionRow) -> BackfillStatus:
 
 
 def want_collection(event: RecordedEvent, rows: Rows) -> None:
-    rows.want(COLLECTIONS, UUID(event.entity_id))
+    rows.want(COLLECTIONS, event.entity_uuid)
 
 
 def want_segment(event: RecordedEvent, rows: Rows) -> None:
-    rows.want(SEGMENTS, UUID(event.entity_id))
+    rows.want(SEGMENTS, event.entity_uuid)
     rows.want(COLLECTIONS, event.data.collection_id)  # type: ignore[attr-defined]
 
 
 def want_superseded(event: RecordedEvent, rows: Rows) -> None:
     # What took its place is of another collection, which the event names.
-    rows.follow(SEGMENTS, UUID(event.entity_id), "collection_id", COLLECTIONS)
+    rows.follow(SEGMENTS, event.entity_uuid, "collection_id", COLLECTIONS)
 
 
 def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
     assert isinstance(data, CollectionCreated)
     assert event.workflow_id is not None
-    collection_id = UUID(event.entity_id)
+    collection_id = event.entity_uuid
     reused = [planned.reuses for planned in data.segments if planned.reuses]
     collection = CollectionRow(
         collection_id=collection_id,
@@ -241,7 +241,7 @@ def want_moved_collection(event: RecordedEvent, rows: Rows) -> None:
 
 
 def collection_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
-    collection = rows.change(COLLECTIONS, UUID(event.entity_id))
+    collection = rows.change(COLLECTIONS, event.entity_uuid)
     match data:
         case collections.CollectionPaused():
             collection.paused = encode(Act(event.user_id, event.recorded_at, data.reason))
@@ -288,7 +288,7 @@ def _allow_more_failures(collection: CollectionRow) -> None:
 
 
 def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
-    segment = rows.change(SEGMENTS, UUID(event.entity_id))
+    segment = rows.change(SEGMENTS, event.entity_uuid)
     collection = rows.change(COLLECTIONS, segment.collection_id)
     before = COUNTERS.get(segment.status)
     now = event.recorded_at

@@ -75,7 +75,7 @@ RUNS = Table("schedule_runs", "run_id", RunRow)
 
 
 def want_schedule(event: RecordedEvent, rows: Rows) -> None:
-    rows.want(SCHEDULES, UUID(event.entity_id))
+    rows.want(SCHEDULES, event.entity_uuid)
     match event.data:
         case schedules.ScheduleCreated(backfill_collection_id=UUID() as collection_id):
             rows.want(COLLECTIONS, collection_id)
@@ -88,7 +88,7 @@ def schedule_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
     assert event.workflow_id is not None
     backfill = data.backfill_collection_id and rows.read(COLLECTIONS, data.backfill_collection_id)
     row = ScheduleRow(
-        schedule_id=UUID(event.entity_id),
+        schedule_id=event.entity_uuid,
         team_id=event.team_id,
         user_id=event.user_id,
         report_id=data.report_id,
@@ -107,7 +107,7 @@ def schedule_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
 
 
 def schedule_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
-    schedule = rows.change(SCHEDULES, UUID(event.entity_id))
+    schedule = rows.change(SCHEDULES, event.entity_uuid)
     schedule.handled_at, schedule.next_run_at = data.handled, data.next_due
     schedule.stream_version, schedule.updated_at = event.stream_version, event.recorded_at
     match data:
@@ -167,13 +167,13 @@ def _run_moved(event: RecordedEvent, data: schedules.Run, schedule: ScheduleRow,
 
 def want_followers(event: RecordedEvent, rows: Rows) -> None:
     """The schedule, if any, whose backfill the event's collection is."""
-    collection_id = getattr(event.data, "collection_id", None) or UUID(event.entity_id)
+    collection_id = getattr(event.data, "collection_id", None) or event.entity_uuid
     rows.follow(COLLECTIONS, collection_id, "backfill_of_schedule", SCHEDULES)
 
 
 def backfill_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
     """After the collection has changed: a schedule has the status of its backfill."""
-    collection_id = getattr(data, "collection_id", None) or UUID(event.entity_id)
+    collection_id = getattr(data, "collection_id", None) or event.entity_uuid
     collection = rows.read(COLLECTIONS, collection_id)
     if collection is None or collection.backfill_of_schedule is None:
         return

@@ -78,7 +78,7 @@ class _Story:
     def ground(self) -> list[Told]:
         """What a report is built on."""
         stream, connected = stream_of("account", self.account_id), an_id(6)
-        instances = stream_of("instance", self.instance_id)
+        instances, workflows = stream_of("instance", self.instance_id), stream_of("workflow", self.workflow_id)
         return [
             Told(stream, account.AccountConnected(
                 name="Brand", region="NA", base_url="https://a", token_url="https://b", client_id="c",
@@ -92,8 +92,8 @@ class _Story:
                                                      final_after_days=14, max_executions_per_day=500)),
             Told(instances, instance.InstanceGranted("partners")),
             Told(instances, instance.InstanceGrantRevoked("partners")),
-            Told(stream_of("workflow", self.workflow_id), workflow.WorkflowCreated("Reach", SQL, DECLARED)),
-            Told(stream_of("workflow", self.workflow_id), workflow.WorkflowChanged("Reach, by campaign", SQL, DECLARED)),
+            Told(workflows, workflow.WorkflowCreated("Reach", SQL, DECLARED)),
+            Told(workflows, workflow.WorkflowChanged("Reach, by campaign", SQL, DECLARED)),
             Told(stream_of("team", f"t{END}"), team.TeamLimitsSet(max_concurrent=20, max_concurrent_per_user=10)),
         ]  # fmt: skip
 
@@ -133,12 +133,20 @@ class _Story:
             told += self.run(backfill, an_id(0x100 + number), extra=number)
             if number == 4:
                 told.append(Told(stream, collection.CollectionPaused("too much")))
-                told.append(Told(stream, collection.CollectionChanged(
-                    parallel_limit=6, max_attempts=4, order="oldest_first", stop_after_failures=5, reason=None)))
+                told.append(
+                    Told(
+                        stream,
+                        collection.CollectionChanged(
+                            parallel_limit=6, max_attempts=4, order="oldest_first", stop_after_failures=5, reason=None
+                        ),
+                    )
+                )
                 told.append(Told(stream, collection.MovedToFront(an_id(0x10D), "the newest week")))
                 told.append(Told(stream, collection.CollectionResumed(None)))
             if number == 6:
-                told.append(Told(stream, collection.CollectionHeld("too_many_failures", an_id(0x106), "no such column")))
+                told.append(
+                    Told(stream, collection.CollectionHeld("too_many_failures", an_id(0x106), "no such column"))
+                )
                 told.append(Told(stream, collection.CollectionResumed("mended")))
                 told.append(Told(stream, collection.CollectionRetried((an_id(0x106),), "again")))
                 told.append(Told(stream_of("segment", an_id(0x106)), segment.Retried(backfill, 1)))
@@ -155,6 +163,8 @@ class _Story:
     def scheduling(self) -> list[Told]:
         """Runs that start, wait, are missed and skipped; a pause, a change."""
         stream, day = stream_of("schedule", self.schedule), timedelta(days=1)
+        run: dict[str, Any]
+        moved: dict[str, Any]
         told = [Told(stream, schedule.Released(handled=START, next_due=START + day,
                                                backfill_collection_id=self.backfill))]  # fmt: skip
         for number in range(1, 4):
@@ -164,24 +174,34 @@ class _Story:
             planned, collection_id = self.planned(1, 0, 6, id=0x310 + number), an_id(0x300 + number)
             if number == 2:
                 told.append(Told(stream, schedule.RunWaiting(**run, **moved, as_of=due.date())))
-            told.append(Told(stream, schedule.RunStarted(
-                **run, **moved, as_of=due.date(), cause="waited" if number == 2 else "on_time",
-                collection_id=collection_id)))
+            told.append(
+                Told(
+                    stream,
+                    schedule.RunStarted(
+                        **run,
+                        **moved,
+                        as_of=due.date(),
+                        cause="waited" if number == 2 else "on_time",
+                        collection_id=collection_id,
+                    ),
+                )
+            )
             told.append(Told(stream_of("collection", collection_id), self.created("Reach, nightly", [planned])))
             told += self.run(collection_id, planned.segment_id)
-            told.append(Told(stream_of("collection", collection_id),
-                             collection.CollectionFinished("completed", 1, 1, 0, 700)))
-        run = {"nominal": datetime(2026, 1, 5, 2, 30), "instant": START + 4 * day}  # noqa: DTZ001
+            told.append(
+                Told(stream_of("collection", collection_id), collection.CollectionFinished("completed", 1, 1, 0, 700))
+            )
+        run = {"nominal": (START + 4 * day).replace(tzinfo=None), "instant": START + 4 * day}
         moved = {"handled": START + 4 * day, "next_due": START + 5 * day}
-        missed = schedule.RunMissed(run_id=an_id(0x210), **run, **moved, reason="superseded")  # type: ignore[arg-type]
-        skipped = schedule.RunSkipped(run_id=an_id(0x211), **run, **moved, reason="overlap")  # type: ignore[arg-type]
-        stopped = {"handled": START + 4 * day, "next_due": None}
+        missed = schedule.RunMissed(run_id=an_id(0x210), **run, **moved, reason="superseded")
+        skipped = schedule.RunSkipped(run_id=an_id(0x211), **run, **moved, reason="overlap")
+        stopped: dict[str, Any] = {"handled": START + 4 * day, "next_due": None}
         changed = schedule.Changed(**(self.configured() | {"name": "Reach, later"}), **moved, reason="calmer")
         return [
             *told,
             Told(stream, missed),
             Told(stream, skipped),
-            Told(stream, schedule.Paused(**stopped, reason="holidays")),  # type: ignore[arg-type]
+            Told(stream, schedule.Paused(**stopped, reason="holidays")),
             Told(stream, schedule.Resumed(**moved, reason=None)),
             Told(stream, changed),
             Told(stream, schedule.Rescheduled(**moved)),

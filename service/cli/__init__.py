@@ -68,6 +68,10 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from db.embedded import EmbeddedPostgresFailed
     from db.migrations import MigrationError
     from db.pool import DatabaseRefused
+    from events.reader import LogDamaged
+    from projections.rebuild import RebuildFailed
+    from projections.runner import CannotApply
+    from projections.scratch import RebuildRunning
     from service.api_client import ApiRefused
     from service.demo import DemoFailed
     from service.settings import SettingsError
@@ -79,6 +83,10 @@ def _known_errors() -> tuple[type[Exception], ...]:
         EmbeddedPostgresFailed,
         MigrationError,
         DemoFailed,
+        LogDamaged,
+        CannotApply,
+        RebuildRunning,
+        RebuildFailed,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
         OSError,
