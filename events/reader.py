@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 
@@ -15,6 +15,17 @@ COLUMNS = (
 )
 """In the order of the fields of RecordedEvent."""
 
+LAST_VERSION = 2**31 - 1
+
+
+# Stream by stream, each by the index of its versions, whatever the planner thinks of their number.
+OF_STREAMS = f"""
+SELECT {COLUMNS}
+  FROM unnest($1::text[]) AS wanted(name)
+ CROSS JOIN LATERAL (SELECT * FROM report_builder_audit a WHERE a.stream = wanted.name AND a.position <= $2
+                      ORDER BY a.stream_version LIMIT {LAST_VERSION}) AS of_stream
+ ORDER BY position
+"""  # noqa: S608
 
 _PACKED = f"""
 SELECT {", ".join(f"array_agg({column})" for column in COLUMNS.split(", "))}
@@ -49,15 +60,26 @@ async def read_span(connection: Connection | Pool, position: int, limit: int) ->
     return list(map(RecordedEvent, *packed))
 
 
-async def read_stream(connection: Connection | Pool, stream: str, *, after: int = 0) -> list[RecordedEvent]:
-    """The events of one stream later than its version `after`, by version; an empty list where there is none."""
+async def read_stream(
+    connection: Connection | Pool, stream: str, *, after: int = 0, until: int = LAST_VERSION
+) -> list[RecordedEvent]:
+    """The events of one stream later than its version `after`, up to `until`, by version; an empty list where there is
+    none."""
     rows = await connection.fetch(
         f"SELECT {COLUMNS} FROM report_builder_audit"  # noqa: S608
-        " WHERE stream = $1 AND stream_version > $2 ORDER BY stream_version",
+        " WHERE stream = $1 AND stream_version > $2 AND stream_version <= $3 ORDER BY stream_version",
         stream,
         after,
+        until,
     )
     return [_event(row) for row in rows]
+
+
+async def read_streams(connection: Connection, streams: Sequence[str], position: int) -> AsyncIterator[RecordedEvent]:
+    """The events of these streams up to the position, in the order of the log, however many there are. To be read to
+    the end, in a transaction that the caller has opened."""
+    async for row in connection.cursor(OF_STREAMS, streams, position, prefetch=1000):
+        yield _event(row)
 
 
 async def read_last(connection: Connection | Pool, stream: str) -> RecordedEvent | None:

@@ -15,7 +15,7 @@ from events.types import collection as collections
 from events.types import segment as segments
 from events.types.collection import BackfillStatus, CollectionCreated, HoldCause, PlannedSegment
 from events.types.segment import WorkStep
-from projections.rows import Rows, Table
+from projections.rows import Json, Rows, Table
 
 
 class CollectionRow(msgspec.Struct, kw_only=True):
@@ -27,8 +27,8 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     instance_id: str
     name: str
     lane: str
-    lookback_config: str
-    segmentation_config: str | None
+    lookback_config: Json
+    segmentation_config: Json | None
     timezone: str
     as_of: date
     window_start: date
@@ -54,9 +54,9 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     updated_at: datetime
     schedule_id: UUID | None = None
     backfill_of_schedule: UUID | None = None
-    paused: str | None = None
-    cancelled: str | None = None
-    held: str | None = None
+    paused: Json | None = None
+    cancelled: Json | None = None
+    held: Json | None = None
     sql_taken: bool = False
     stop_after_failures: int | None = None
     stop_at_failures: int | None = None
@@ -79,7 +79,7 @@ class SegmentRow(msgspec.Struct, kw_only=True):
     retry_at: datetime | None = None
     reused_segment_id: UUID | None = None
     stream_version: int
-    stalled: str | None = None
+    stalled: Json | None = None
     dispatched_at: datetime | None = None
     submitted_at: datetime | None = None
     started_at: datetime | None = None
@@ -90,7 +90,7 @@ class SegmentRow(msgspec.Struct, kw_only=True):
     supersedes: UUID | None = None
     superseded_by: UUID | None = None
     null_count: int | None = None
-    nulls: str | None = None
+    nulls: Json | None = None
 
 
 COLLECTIONS = Table("report_data_collections", "collection_id", CollectionRow)

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta, inspect
 
 from db.pool import Connection
 
 Row = TypeVar("Row", bound=msgspec.Struct)
+
+Json = Annotated[str, Meta(extra={"json": True})]
+"""JSON as text: what a column of the type jsonb takes and gives."""
 
 
 class ProjectionError(Exception):
@@ -170,6 +174,20 @@ class Rows:
 def columns(table: Table[Any]) -> list[str]:
     """The table's columns, as the struct declares them."""
     return list(table.row.__struct_fields__)
+
+
+@cache
+def json_columns(table: Table[Any]) -> frozenset[str]:
+    """Those whose text is JSON."""
+    described = inspect.type_info(table.row)
+    assert isinstance(described, inspect.StructType)
+    return frozenset(field.name for field in described.fields if _is_json(field.type))
+
+
+def _is_json(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.UnionType):
+        return any(_is_json(each) for each in kind.types)
+    return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("json"))
 
 
 @cache

@@ -15,7 +15,7 @@ from events.types import schedule as schedules
 from events.types import segment as segments
 from events.types.collection import BackfillStatus
 from projections.backfills import COLLECTIONS
-from projections.rows import Rows, Table
+from projections.rows import Json, Rows, Table
 
 ScheduleStatus = Literal["active", "paused", "ended"]
 RunStatus = Literal["waiting", "started", "missed", "skipped"]
@@ -29,8 +29,8 @@ class ScheduleRow(msgspec.Struct, kw_only=True):
     workflow_id: str
     instance_id: str
     name: str
-    schedule_config: str
-    lookback_config: str
+    schedule_config: Json
+    lookback_config: Json
     timezone: str
     status: ScheduleStatus
     backfill_status: BackfillStatus | None
@@ -42,9 +42,9 @@ class ScheduleRow(msgspec.Struct, kw_only=True):
     created_at: datetime
     updated_at: datetime
     sql_query: str
-    declared_parameters: str
-    parameters: str
-    segmentation_config: str | None
+    declared_parameters: Json
+    parameters: Json
+    segmentation_config: Json | None
     held: bool
     handled_at: datetime
     waiting_run_id: UUID | None = None

@@ -174,6 +174,7 @@ class _Story:
             planned, collection_id = self.planned(1, 0, 6, id=0x310 + number), an_id(0x300 + number)
             if number == 2:
                 told.append(Told(stream, schedule.RunWaiting(**run, **moved, as_of=due.date())))
+            told.append(Told(stream_of("collection", collection_id), self.created("Reach, nightly", [planned])))
             told.append(
                 Told(
                     stream,
@@ -186,7 +187,6 @@ class _Story:
                     ),
                 )
             )
-            told.append(Told(stream_of("collection", collection_id), self.created("Reach, nightly", [planned])))
             told += self.run(collection_id, planned.segment_id)
             told.append(
                 Told(stream_of("collection", collection_id), collection.CollectionFinished("completed", 1, 1, 0, 700))
