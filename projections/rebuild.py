@@ -7,6 +7,8 @@ See docs/decisions/0003-rebuild-by-difference.md.
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from db.pool import Connection
@@ -69,9 +71,10 @@ async def rebuild(url: str, *, reason: str | None = None, progress: Progress = n
         async with connection.transaction():
             # The projector waits at the lock; what it has applied since is applied here too.
             await scratch.catch_up(await _live_position(connection, lock=True))
-            wanted = await digest(connection, SCHEMA)
+            # While the lock is held no other connection sees the live tables otherwise than this one.
+            wanted, found = await asyncio.gather(digest(connection, SCHEMA), digest(scratch.reader, LIVE))
             difference = Difference()
-            if await digest(connection, LIVE) != wanted:
+            if found != wanted:
                 difference = await make_equal(connection)
                 if await digest(connection, LIVE) != wanted:
                     raise RebuildFailed(

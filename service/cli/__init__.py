@@ -11,6 +11,7 @@ import click
 COMMANDS = {
     "accounts": "service.amc.command_line:accounts",
     "amc-sandbox": "service.amc.sandbox.cli:amc_sandbox",
+    "audit": "service.audit.cli:audit",
     "clock": "service.clock_cli:clock",
     "collections": "service.data_collections.cli:collections",
     "dead-letters": "service.letters.cli:dead_letters",
