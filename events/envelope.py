@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 from datetime import datetime
-from functools import cached_property
+from functools import lru_cache
 from typing import Literal
 from uuid import UUID
 
 import msgspec
+
+from events import registry
 
 Step = Literal["parameters", "schedule", "review", "submit"]
 Category = Literal[
@@ -58,7 +60,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID = msgspec.field(default_factory=new_id)
 
 
-class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class RecordedEvent(msgspec.Struct, frozen=True, dict=True):
     """A row of the log. `configuration` and `metadata` hold the stored JSON, byte for byte.
 
     `recorded_at` is the database's time of the append, in UTC, and never goes back from one position to the next.
@@ -83,9 +85,22 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The stream's id without its category."""
         return self.stream.partition("-")[2]
 
-    @cached_property
+    @property
+    def entity_uuid(self) -> UUID:
+        """The same, where it is a UUID; ValueError where it is none."""
+        return _entity_uuid(self.stream)
+
+    @property
     def data(self) -> msgspec.Struct:
         """The event's struct in its current version; decoded once for all readers of this process."""
-        from events.registry import decode  # the registry imports the event types, and they this module
+        # Not functools.cached_property: until Python 3.12 it takes a lock.
+        known = self.__dict__
+        if (data := known.get("data")) is None:
+            data = known["data"] = registry.decode(self.event_type, self.schema_version, self.configuration)
+        return data
 
-        return decode(self.event_type, self.schema_version, self.configuration)
+
+@lru_cache(16384)
+def _entity_uuid(stream: str) -> UUID:
+    """Cached, as reading a UUID takes longer than most of what is done with an event, and streams come again."""
+    return UUID(stream.partition("-")[2])

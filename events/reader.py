@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+
 import asyncpg
 
 from db.pool import Connection, Pool
@@ -11,6 +13,24 @@ COLUMNS = (
     "position, id, stream, stream_version, event_type, schema_version, team_id, user_id, workflow_id,"
     " step_completed, configuration, metadata, recorded_at"
 )
+"""In the order of the fields of RecordedEvent."""
+
+LAST_VERSION = 2**31 - 1
+
+
+# Stream by stream, each by the index of its versions, whatever the planner thinks of their number.
+OF_STREAMS = f"""
+SELECT {COLUMNS}
+  FROM unnest($1::text[]) AS wanted(name)
+ CROSS JOIN LATERAL (SELECT * FROM report_builder_audit a WHERE a.stream = wanted.name AND a.position <= $2
+                      ORDER BY a.stream_version LIMIT {LAST_VERSION}) AS of_stream
+ ORDER BY position
+"""  # noqa: S608
+
+_PACKED = f"""
+SELECT {", ".join(f"array_agg({column})" for column in COLUMNS.split(", "))}
+  FROM (SELECT * FROM report_builder_audit WHERE position > $1 ORDER BY position LIMIT $2) a
+"""  # noqa: S608
 
 
 class LogDamaged(Exception):
@@ -28,21 +48,51 @@ async def read_after(connection: Connection | Pool, position: int, limit: int) -
         position,
         limit,
     )
-    for expected, row in enumerate(rows, position + 1):
-        if row["position"] != expected:
-            raise LogDamaged(f"position {expected} is missing from the log; the next one is {row['position']}")
+    _refuse_gaps(position, [row[0] for row in rows])
     return [_event(row) for row in rows]
 
 
-async def read_stream(connection: Connection | Pool, stream: str, *, after: int = 0) -> list[RecordedEvent]:
-    """The events of one stream later than its version `after`, by version; an empty list where there is none."""
+async def read_span(connection: Connection | Pool, position: int, limit: int) -> list[RecordedEvent]:
+    """What `read_after` answers, for who reads all of the log: in a third of the time, as the database packs it."""
+    try:
+        packed = await connection.fetchrow(_PACKED, position, limit)
+    except asyncpg.ProgramLimitExceededError:  # more than a gigabyte of bodies
+        return await read_after(connection, position, limit)
+    if packed is None or packed[0] is None:
+        return []
+    _refuse_gaps(position, packed[0])
+    return list(map(RecordedEvent, *packed))
+
+
+async def read_stream(
+    connection: Connection | Pool, stream: str, *, after: int = 0, until: int = LAST_VERSION
+) -> list[RecordedEvent]:
+    """The events of one stream later than its version `after`, up to `until`, by version; an empty list where there is
+    none."""
     rows = await connection.fetch(
         f"SELECT {COLUMNS} FROM report_builder_audit"  # noqa: S608
-        " WHERE stream = $1 AND stream_version > $2 ORDER BY stream_version",
+        " WHERE stream = $1 AND stream_version > $2 AND stream_version <= $3 ORDER BY stream_version",
         stream,
         after,
+        until,
     )
     return [_event(row) for row in rows]
+
+
+async def read_streams(connection: Connection, streams: Sequence[str], position: int) -> AsyncIterator[RecordedEvent]:
+    """The events of these streams up to the position, in the order of the log, however many there are. To be read to
+    the end, in a transaction that the caller has opened."""
+    async for row in connection.cursor(OF_STREAMS, streams, position, prefetch=1000):
+        yield _event(row)
+
+
+async def read_last(connection: Connection | Pool, stream: str) -> RecordedEvent | None:
+    """The newest event of the stream; None where there is none."""
+    row = await connection.fetchrow(
+        f"SELECT {COLUMNS} FROM report_builder_audit WHERE stream = $1 ORDER BY stream_version DESC LIMIT 1",  # noqa: S608
+        stream,
+    )
+    return None if row is None else _event(row)
 
 
 async def read_head(connection: Connection | Pool) -> int:
@@ -50,5 +100,11 @@ async def read_head(connection: Connection | Pool) -> int:
     return await connection.fetchval("SELECT coalesce(max(position), 0) FROM report_builder_audit")  # type: ignore[no-any-return]
 
 
+def _refuse_gaps(before: int, positions: Sequence[int]) -> None:
+    for expected, position in enumerate(positions, before + 1):
+        if position != expected:
+            raise LogDamaged(f"position {expected} is missing from the log; the next one is {position}")
+
+
 def _event(row: asyncpg.Record) -> RecordedEvent:
-    return RecordedEvent(**row)
+    return RecordedEvent(*row)

@@ -35,12 +35,14 @@ class RegistryError(Exception):
 
 
 class EventType(msgspec.Struct, frozen=True):
-    """One type: its name, its current version and struct, and the steps up from older versions."""
+    """One type: its name, its current version and struct, the steps up from older versions by the version that they
+    begin at, and what reads a body of the current one."""
 
     name: str
     version: int
     struct: type[msgspec.Struct]
     upcasters: dict[int, Upcaster]
+    decoder: msgspec.json.Decoder[msgspec.Struct]
 
 
 def build_registry(modules: Iterable[ModuleType]) -> dict[str, EventType]:
@@ -61,7 +63,7 @@ def build_registry(modules: Iterable[ModuleType]) -> dict[str, EventType]:
             steps = {start: step for (of, start), step in upcasters.items() if of == name}
             if set(steps) != set(range(1, version)):
                 raise RegistryError(f"{name} is at version {version}, but has upcasters from {sorted(steps)}")
-            registry[name] = EventType(name, version, struct, steps)
+            registry[name] = EventType(name, version, struct, steps, msgspec.json.Decoder(struct))
         if strays := {name for name, _ in upcasters} - {name for name, _ in module.EVENTS}:
             raise RegistryError(f"upcasters for types that do not exist: {sorted(strays)}")
     return registry
@@ -71,7 +73,6 @@ REGISTRY = build_registry(
     (report, collection, segment, schedule, workflow, instance, account, team, letter, person, log)
 )
 _NAMES = {entry.struct: entry for entry in REGISTRY.values()}
-_DECODERS = {entry.name: msgspec.json.Decoder(entry.struct) for entry in REGISTRY.values()}
 
 
 def event_type_of(data: msgspec.Struct) -> EventType:
@@ -82,10 +83,10 @@ def event_type_of(data: msgspec.Struct) -> EventType:
 def decode(name: str, version: int, configuration: str) -> msgspec.Struct:
     """The event's struct, brought up to the current version. Raises UnknownEvent."""
     entry = REGISTRY.get(name)
+    if entry is not None and version == entry.version:
+        return entry.decoder.decode(configuration)
     if entry is None or version > entry.version:
         raise UnknownEvent(f"{name} version {version} is not known to this release; upgrade it before going on")
-    if version == entry.version:
-        return _DECODERS[name].decode(configuration)
     raw = msgspec.json.decode(configuration)
     for step in range(version, entry.version):
         raw = entry.upcasters[step](raw)

@@ -15,7 +15,7 @@ from events.types import collection as collections
 from events.types import segment as segments
 from events.types.collection import BackfillStatus, CollectionCreated, HoldCause, PlannedSegment
 from events.types.segment import WorkStep
-from projections.rows import Rows, Table
+from projections.rows import Json, Rows, Table
 
 
 class CollectionRow(msgspec.Struct, kw_only=True):
@@ -27,8 +27,8 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     instance_id: str
     name: str
     lane: str
-    lookback_config: str
-    segmentation_config: str | None
+    lookback_config: Json
+    segmentation_config: Json | None
     timezone: str
     as_of: date
     window_start: date
@@ -54,9 +54,9 @@ class CollectionRow(msgspec.Struct, kw_only=True):
     updated_at: datetime
     schedule_id: UUID | None = None
     backfill_of_schedule: UUID | None = None
-    paused: str | None = None
-    cancelled: str | None = None
-    held: str | None = None
+    paused: Json | None = None
+    cancelled: Json | None = None
+    held: Json | None = None
     sql_taken: bool = False
     stop_after_failures: int | None = None
     stop_at_failures: int | None = None
@@ -79,7 +79,7 @@ class SegmentRow(msgspec.Struct, kw_only=True):
     retry_at: datetime | None = None
     reused_segment_id: UUID | None = None
     stream_version: int
-    stalled: str | None = None
+    stalled: Json | None = None
     dispatched_at: datetime | None = None
     submitted_at: datetime | None = None
     started_at: datetime | None = None
@@ -90,7 +90,7 @@ class SegmentRow(msgspec.Struct, kw_only=True):
     supersedes: UUID | None = None
     superseded_by: UUID | None = None
     null_count: int | None = None
-    nulls: str | None = None
+    nulls: Json | None = None
 
 
 COLLECTIONS = Table("report_data_collections", "collection_id", CollectionRow)
@@ -124,23 +124,23 @@ def backfill_status(row: CollectionRow) -> BackfillStatus:
 
 
 def want_collection(event: RecordedEvent, rows: Rows) -> None:
-    rows.want(COLLECTIONS, UUID(event.entity_id))
+    rows.want(COLLECTIONS, event.entity_uuid)
 
 
 def want_segment(event: RecordedEvent, rows: Rows) -> None:
-    rows.want(SEGMENTS, UUID(event.entity_id))
+    rows.want(SEGMENTS, event.entity_uuid)
     rows.want(COLLECTIONS, event.data.collection_id)  # type: ignore[attr-defined]
 
 
 def want_superseded(event: RecordedEvent, rows: Rows) -> None:
     # What took its place is of another collection, which the event names.
-    rows.follow(SEGMENTS, UUID(event.entity_id), "collection_id", COLLECTIONS)
+    rows.follow(SEGMENTS, event.entity_uuid, "collection_id", COLLECTIONS)
 
 
 def collection_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
     assert isinstance(data, CollectionCreated)
     assert event.workflow_id is not None
-    collection_id = UUID(event.entity_id)
+    collection_id = event.entity_uuid
     reused = [planned.reuses for planned in data.segments if planned.reuses]
     collection = CollectionRow(
         collection_id=collection_id,
@@ -241,7 +241,7 @@ def want_moved_collection(event: RecordedEvent, rows: Rows) -> None:
 
 
 def collection_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
-    collection = rows.change(COLLECTIONS, UUID(event.entity_id))
+    collection = rows.change(COLLECTIONS, event.entity_uuid)
     match data:
         case collections.CollectionPaused():
             collection.paused = encode(Act(event.user_id, event.recorded_at, data.reason))
@@ -288,7 +288,7 @@ def _allow_more_failures(collection: CollectionRow) -> None:
 
 
 def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
-    segment = rows.change(SEGMENTS, UUID(event.entity_id))
+    segment = rows.change(SEGMENTS, event.entity_uuid)
     collection = rows.change(COLLECTIONS, segment.collection_id)
     before = COUNTERS.get(segment.status)
     now = event.recorded_at

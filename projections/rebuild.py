@@ -1,132 +1,134 @@
 """Rebuild: the read models once more from position 1, beside the live ones, then made equal in one transaction.
 
-The new rows are built in temporary tables of the same names. Readers see the live tables, whole, until the
-moment of the change, and after it; views, indexes and foreign keys stay as they are. A crash leaves nothing.
+Readers see the live tables, whole, until the moment of the change, and after it; views, indexes and foreign keys stay
+as they are. Whoever is killed before leaves what is built, and the next one goes on from there.
 See docs/decisions/0003-rebuild-by-difference.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
 
-import asyncpg
 import msgspec
 
 from db.pool import Connection
 from events.append import AppendRequest, EncodedRequest, Write, append_batch
 from events.envelope import NewEvent, stream_of
-from events.reader import read_after
+from events.reader import read_head
 from events.types.log import ProjectionRebuilt
-from projections.rows import Table, columns
-from projections.runner import NAME, TABLES, apply_events
+from projections.difference import (
+    LIVE,
+    Difference,
+    DifferingRow,
+    count_differences,
+    digest,
+    first_difference,
+    make_equal,
+)
+from projections.runner import NAME, TABLES
+from projections.scratch import SCHEMA, Progress, Scratch, begin, open_scratch
 
-BATCH = 2000
+STREAM = stream_of("log", "projections")
 
 
-class Difference(msgspec.Struct, frozen=True):
-    """How the live rows differ from those that the events give."""
+class Rebuilt(msgspec.Struct, frozen=True):
+    """The position that the live tables now stand at, how they had differed, and their digest. `resumed_from` is the
+    position that an earlier rebuild had come to; 0 where all was built by this one."""
 
-    removed: int = 0
-    added: int = 0
-    changed: int = 0
+    position: int
+    difference: Difference
+    digest: str
+    resumed_from: int
 
 
-async def rebuild(
-    url: str, *, progress: Callable[[int, int], None] = lambda done, total: None
-) -> tuple[int, Difference]:
-    """Builds the read models from the whole log and replaces what differs; answers the position and the
-    difference. Records `log.projection_rebuilt`.
+class Verified(msgspec.Struct, frozen=True):
+    """What the live tables were at the position: `differences` by table, none where they are what the events give, and
+    `first`, the first row of these in the order of tables and keys. `digest` is that of the live tables."""
 
-    Takes an address, not a pool: on a connection of its own no statement is cached that means a live table.
+    position: int
+    digest: str
+    differences: dict[str, Difference]
+    first: DifferingRow | None
+
+
+class RebuildFailed(Exception):
+    """The tables are not equal after they were made equal; nothing was changed."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Tells nobody."""
+
+
+async def rebuild(url: str, *, reason: str | None = None, progress: Progress = no_progress) -> Rebuilt:
+    """Builds the read models from the whole log and replaces what differs. Records `log.projection_rebuilt`.
+
+    Raises RebuildRunning; CannotApply or LogDamaged where the projection would stop, too.
     """
-    connection = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
-    try:
-        await _create_scratch(connection)
-        position = await _build(connection, progress)
+    async with open_scratch(url) as scratch:
+        begun = scratch.position
+        await scratch.build(read_head, progress)
+        connection = scratch.connection
         async with connection.transaction():
-            live: int = await connection.fetchval(
-                "SELECT position FROM projection_checkpoints WHERE projection = $1 FOR UPDATE", NAME
-            )
             # The projector waits at the lock; what it has applied since is applied here too.
-            while position < live:
-                position = await _apply_next(connection, position, live - position)
-            difference = await _make_equal(connection)
+            await scratch.catch_up(await _live_position(connection, lock=True))
+            # While the lock is held no other connection sees the live tables otherwise than this one.
+            wanted, found = await asyncio.gather(digest(connection, SCHEMA), digest(scratch.reader, LIVE))
+            difference = Difference()
+            if found != wanted:
+                difference = await make_equal(connection)
+                if await digest(connection, LIVE) != wanted:
+                    raise RebuildFailed(
+                        "the read models still differ from the log after their differences were written: a row's text"
+                        " is not the same in both, or a trigger has changed it"
+                    )
             await connection.execute(
-                "UPDATE projection_checkpoints SET position = $2, updated_at = clock_timestamp() WHERE projection = $1",
+                "UPDATE projection_checkpoints SET position = $2, updated_at = clock_timestamp(),"
+                " stopped_at = NULL, stopped_by = NULL, stopped_since = NULL WHERE projection = $1",
                 NAME,
-                position,
+                scratch.position,
             )
-            await append_batch(connection, [_rebuilt_event(position, difference)])
-    finally:
-        await connection.close()
-    return position, difference
+            await scratch.drop()
+            by: str = await connection.fetchval("SELECT session_user::text")
+            # Last: it makes all other appends wait until the transaction ends.
+            await append_batch(connection, [_rebuilt_event(scratch.position, difference, wanted, by, reason)])
+    return Rebuilt(scratch.position, difference, wanted, begun)
 
 
-async def _create_scratch(connection: Connection) -> None:
-    for table in TABLES:
-        await connection.execute(f"CREATE TEMPORARY TABLE {table.name} (LIKE public.{table.name} INCLUDING ALL)")
+async def verify(url: str, *, progress: Progress = no_progress) -> Verified:
+    """Builds the read models beside the live ones and compares, at one position, without anybody waiting for it.
+    Raises what `rebuild` does."""
+    async with open_scratch(url) as scratch:
+        connection = scratch.connection
+        if scratch.position > await _live_position(connection):
+            # A rebuild was killed that had come further than the projector.
+            await scratch.drop()
+            scratch = Scratch(connection, scratch.reader, await begin(connection))
+        await scratch.build(_live_position, progress)
+        # In one snapshot the live tables stand at their checkpoint, though the projector goes on.
+        async with connection.transaction(isolation="repeatable_read"):
+            await scratch.catch_up(await _live_position(connection))
+            found = await digest(connection, LIVE)
+            differences = {} if found == await digest(connection, SCHEMA) else await count_differences(connection)
+            first = None
+            for table in TABLES:
+                if table.name in differences:
+                    first = await first_difference(connection, table)
+                    break
+        await scratch.drop()
+    return Verified(scratch.position, found, differences, first)
 
 
-async def _build(connection: Connection, progress: Callable[[int, int], None]) -> int:
-    position = 0
-    while True:
-        head: int = await connection.fetchval("SELECT coalesce(max(position), 0) FROM report_builder_audit")
-        progress(position, head)
-        if position >= head:
-            return position
-        async with connection.transaction():
-            position = await _apply_next(connection, position, BATCH)
+async def _live_position(connection: Connection, *, lock: bool = False) -> int:
+    position: int = await connection.fetchval(
+        f"SELECT position FROM projection_checkpoints WHERE projection = $1 {'FOR UPDATE' if lock else ''}",  # noqa: S608
+        NAME,
+    )
+    return position
 
 
-async def _apply_next(connection: Connection, position: int, limit: int) -> int:
-    events = await read_after(connection, position, min(limit, BATCH))
-    await apply_events(connection, events)
-    return events[-1].position if events else position
-
-
-async def _make_equal(connection: Connection) -> Difference:
-    """Children lose rows before their parents, parents gain rows before their children."""
-    removed = added = changed = 0
-    for table in reversed(TABLES):
-        status = await connection.execute(
-            f"DELETE FROM public.{table.name} live WHERE NOT EXISTS"  # noqa: S608
-            f" (SELECT FROM pg_temp.{table.name} built WHERE built.{table.key} = live.{table.key})"
-        )
-        removed += _count(status)
-    for table in TABLES:
-        row = await connection.fetchrow(_upsert(table))
-        assert row is not None
-        added += row["added"]
-        changed += row["changed"]
-    return Difference(removed, added, changed)
-
-
-def _upsert(table: Table[Any]) -> str:
-    names = columns(table)
-    listed = ", ".join(names)
-    return f"""
-        WITH differing AS (
-          SELECT built.*, live.{table.key} IS NULL AS missing
-            FROM pg_temp.{table.name} built LEFT JOIN public.{table.name} live USING ({table.key})
-           WHERE live.{table.key} IS NULL
-              OR ({", ".join(f"built.{name}" for name in names)})
-                 IS DISTINCT FROM ({", ".join(f"live.{name}" for name in names)})
-        ), written AS (
-          INSERT INTO public.{table.name} ({listed}) SELECT {listed} FROM differing
-          ON CONFLICT ({table.key}) DO UPDATE
-            SET {", ".join(f"{name} = excluded.{name}" for name in names if name != table.key)}
-        )
-        SELECT count(*) FILTER (WHERE missing) AS added, count(*) FILTER (WHERE NOT missing) AS changed
-          FROM differing
-    """  # noqa: S608
-
-
-def _count(status: str) -> int:
-    return int(status.rpartition(" ")[2])
-
-
-def _rebuilt_event(position: int, difference: Difference) -> EncodedRequest:
-    data = ProjectionRebuilt(NAME, position, difference.removed, difference.added, difference.changed)
+def _rebuilt_event(position: int, difference: Difference, wanted: str, by: str, reason: str | None) -> EncodedRequest:
+    data = ProjectionRebuilt(
+        NAME, position, difference.removed, difference.added, difference.changed, digest=wanted, by=by, reason=reason
+    )
     event = NewEvent(data=data, team_id="system")
-    return EncodedRequest(AppendRequest((Write(stream_of("log", "projections"), "any", (event,)),)))
+    return EncodedRequest(AppendRequest((Write(STREAM, "any", (event,)),)))

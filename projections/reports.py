@@ -34,7 +34,7 @@ REPORTS = Table("reports", "report_id", ReportRow)
 
 
 def want_report(event: RecordedEvent, rows: Rows) -> None:
-    rows.want(REPORTS, UUID(event.entity_id))
+    rows.want(REPORTS, event.entity_uuid)
 
 
 def report_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
@@ -42,7 +42,7 @@ def report_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
     rows.add(
         REPORTS,
         ReportRow(
-            report_id=UUID(event.entity_id),
+            report_id=event.entity_uuid,
             team_id=event.team_id,
             user_id=event.user_id,
             name=data.name,
@@ -54,7 +54,7 @@ def report_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
 
 
 def report_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
-    report = rows.change(REPORTS, UUID(event.entity_id))
+    report = rows.change(REPORTS, event.entity_uuid)
     match data:
         case reports.ParametersSet():
             report.instance_id, report.workflow_id = data.instance_id, data.workflow_id

@@ -1,23 +1,30 @@
-"""Rows of read models in memory: loaded by key, changed by events, written back as one statement per table.
+"""Rows of read models in memory: loaded by key, changed by events, written back table by table.
 
-A table is addressed by its bare name. A rebuild creates temporary tables of the same names, which PostgreSQL
-then finds first, so that the very same code fills them.
+A table is addressed by its bare name. A rebuild has tables of the same names in a schema that its connection looks
+through first, so that the very same code fills them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
+from functools import cache
+from operator import attrgetter
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
+from msgspec import Meta, inspect
 
 from db.pool import Connection
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
+Json = Annotated[str, Meta(extra={"json": True})]
+"""JSON as text: what a column of the type jsonb takes and gives."""
+
 
 class ProjectionError(Exception):
-    """An event cannot be applied. The projection stops at it; nothing is skipped."""
+    """An event does not fit what the events before it have made."""
 
 
 class Table(msgspec.Struct, Generic[Row], frozen=True):
@@ -28,76 +35,110 @@ class Table(msgspec.Struct, Generic[Row], frozen=True):
     row: type[Row]
 
 
-class Rows:
-    """The rows that a batch of events touches, by table and key."""
+class _Held:
+    """The rows of one table that are in memory. `stored` are the keys of those that the table has too."""
 
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, Any], msgspec.Struct] = {}
-        self._wanted: dict[str, tuple[Table[Any], set[Any]]] = {}
-        self._followed: dict[tuple[str, str], tuple[Table[Any], str, Table[Any], set[Any]]] = {}
-        self._changed: dict[str, tuple[Table[Any], dict[Any, msgspec.Struct]]] = {}
+    __slots__ = ("by_uuid", "changed", "followed", "rows", "stored", "table", "wanted")
+
+    def __init__(self, table: Table[Any]) -> None:
+        self.table = table
+        # A UUID is compared in Python, its number in C: this is the innermost loop of a rebuild.
+        self.by_uuid = _by_uuid(table)
+        self.rows: dict[Any, Any] = {}
+        self.changed: dict[Any, Any] = {}
+        self.stored: set[Any] = set()
+        self.wanted: dict[Any, Any] = {}
+        self.followed: dict[str, tuple[Table[Any], set[Any]]] = {}
+
+
+class Rows:
+    """The rows of these tables that events touch. Each is loaded once, and written as often as `write` or `copy` is
+    called after a change."""
+
+    def __init__(self, tables: Iterable[Table[Any]]) -> None:
+        self._held = {table.name: _Held(table) for table in tables}
+
+    def __len__(self) -> int:
+        return sum(len(held.rows) for held in self._held.values())
 
     def want(self, table: Table[Any], key: Any) -> None:
         """Says that a row will be needed, so that `load` brings all of them in one query per table."""
-        self._wanted.setdefault(table.name, (table, set()))[1].add(key)
+        held = self._held[table.name]
+        known = key.int if held.by_uuid else key
+        if known not in held.rows:
+            held.wanted[known] = key
 
     def follow(self, table: Table[Any], key: Any, column: str, target: Table[Any]) -> None:
         """Says that the row of `target` will be needed that this row names in a column, if it names one."""
         self.want(table, key)
-        self._followed.setdefault((table.name, column), (table, column, target, set()))[3].add(key)
+        self._held[table.name].followed.setdefault(column, (target, set()))[1].add(key)
 
     async def load(self, connection: Connection) -> None:
         """Brings what is wanted, then what that leads on to."""
         await self._load(connection)
-        for table, column, target, keys in self._followed.values():
-            found = (self.read(table, key) for key in keys)
-            for key in {getattr(row, column) for row in found if row is not None} - {None}:
-                self.want(target, key)
+        for held in self._held.values():
+            followed, held.followed = held.followed, {}
+            for column, (target, keys) in followed.items():
+                found = (self.read(held.table, key) for key in keys)
+                for key in {getattr(row, column) for row in found if row is not None} - {None}:
+                    self.want(target, key)
         await self._load(connection)
 
     async def _load(self, connection: Connection) -> None:
-        wanted, self._wanted = self._wanted, {}
-        for table, keys in wanted.values():
+        for held in self._held.values():
+            if not held.wanted:
+                continue
+            wanted, held.wanted = held.wanted, {}
+            table = held.table
             found = await connection.fetch(
                 f"SELECT {', '.join(columns(table))} FROM {table.name} WHERE {table.key} = ANY ($1)",  # noqa: S608
-                list(keys),
+                list(wanted.values()),
             )
-            for row in found:
-                self._rows.setdefault((table.name, row[table.key]), table.row(**row))
+            for record in found:
+                key = record[table.key]
+                known = key.int if held.by_uuid else key
+                held.stored.add(known)
+                held.rows[known] = table.row(**record)
 
     def add(self, table: Table[Row], row: Row) -> None:
         """A new row; raises ProjectionError where its key is taken."""
+        held = self._held[table.name]
         key = getattr(row, table.key)
-        if (table.name, key) in self._rows:
+        known = key.int if held.by_uuid else key
+        if known in held.rows:
             raise ProjectionError(f"{table.name} already has {key}")
-        self._rows[table.name, key] = row
-        self._mark(table, key, row)
+        held.rows[known] = held.changed[known] = row
 
     def read(self, table: Table[Row], key: Any) -> Row | None:
         """The row as it stands, not to be changed; None where no event has made it."""
-        return self._rows.get((table.name, key))  # type: ignore[return-value]
+        held = self._held[table.name]
+        return held.rows.get(key.int if held.by_uuid else key)
 
     def change(self, table: Table[Row], key: Any) -> Row:
         """The row, to be changed in place; raises ProjectionError where no event has made it."""
-        row = self._rows.get((table.name, key))
-        if row is None:
+        if (row := self.find(table, key)) is None:
             raise ProjectionError(f"{table.name} has no {key}")
-        self._mark(table, key, row)
-        return row  # type: ignore[return-value]
+        return row
 
     def find(self, table: Table[Row], key: Any) -> Row | None:
         """The row, to be changed in place; None where no event has made it."""
-        return self.change(table, key) if (table.name, key) in self._rows else None
+        held = self._held[table.name]
+        known = key.int if held.by_uuid else key
+        row = held.rows.get(known)
+        if row is not None:
+            held.changed[known] = row
+        return row
 
-    def _mark(self, table: Table[Any], key: Any, row: msgspec.Struct) -> None:
-        self._changed.setdefault(table.name, (table, {}))[1][key] = row
+    def of(self, table: Table[Row]) -> list[Row]:
+        """All rows of a table that are in memory, in the order in which they came there."""
+        return list(self._held[table.name].rows.values())
 
-    async def write(self, connection: Connection, order: Iterable[Table[Any]]) -> None:
-        """Writes the changed rows, parents before children as `order` has them."""
-        for table in order:
-            if table.name not in self._changed:
+    async def write(self, connection: Connection) -> None:
+        """Writes the changed rows, the tables in their order: parents come before their children."""
+        for held in self._held.values():
+            if not held.changed:
                 continue
-            rows = list(self._changed[table.name][1].values())
+            table, rows = held.table, list(held.changed.values())
             names = columns(table)
             types = await _column_types(connection, table.name)
             arrays = ", ".join(f"${n}::{types[name]}[]" for n, name in enumerate(names, 1))
@@ -107,11 +148,51 @@ class Rows:
                 f" ON CONFLICT ({table.key}) DO UPDATE SET {updates}",
                 *([getattr(row, name) for row in rows] for name in names),
             )
+            self._written(held)
+
+    async def copy(self, connection: Connection, schema: str) -> None:
+        """The same for many rows, in tables of the schema to which nothing refers: what they have of these rows is
+        deleted, and all of them copied in."""
+        for held in self._held.values():
+            if not held.changed:
+                continue
+            table, names = held.table, columns(held.table)
+            if again := held.stored & held.changed.keys():
+                keys = [getattr(held.changed[known], table.key) for known in again]
+                await connection.execute(f"DELETE FROM {schema}.{table.name} WHERE {table.key} = ANY ($1)", keys)  # noqa: S608
+            await connection.copy_records_to_table(
+                table.name, schema_name=schema, columns=names, records=map(attrgetter(*names), held.changed.values())
+            )
+            self._written(held)
+
+    def _written(self, held: _Held) -> None:
+        held.stored |= held.changed.keys()
+        held.changed = {}
 
 
+@cache
 def columns(table: Table[Any]) -> list[str]:
     """The table's columns, as the struct declares them."""
     return list(table.row.__struct_fields__)
+
+
+@cache
+def json_columns(table: Table[Any]) -> frozenset[str]:
+    """Those whose text is JSON."""
+    described = inspect.type_info(table.row)
+    assert isinstance(described, inspect.StructType)
+    return frozenset(field.name for field in described.fields if _is_json(field.type))
+
+
+def _is_json(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.UnionType):
+        return any(_is_json(each) for each in kind.types)
+    return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("json"))
+
+
+@cache
+def _by_uuid(table: Table[Any]) -> bool:
+    return any(field.name == table.key and field.type is UUID for field in msgspec.structs.fields(table.row))
 
 
 async def _column_types(connection: Connection, table: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from db.pool import Connection, Pool, end_if_cancelled
+from db.pool import DATABASE_AWAY, DATABASE_ERRORS, Connection, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
 from events.feed import Feed
 from events.reader import read_after
@@ -32,22 +32,49 @@ BATCH = 500
 RETRY_AFTER = 2.0
 
 
+class CannotApply(Exception):
+    """The projection stands before this event; nothing is skipped. `cause` is what is wrong with it."""
+
+    def __init__(self, event: RecordedEvent, cause: Exception) -> None:
+        super().__init__(
+            f"position {event.position} ({event.event_type}, version {event.schema_version}, of {event.stream}):"
+            f" {type(cause).__name__}: {cause}"
+        )
+        self.event = event
+        self.cause = cause
+
+
 async def apply_events(connection: Connection, events: Sequence[RecordedEvent]) -> None:
-    """Folds the events into the tables. Raises ProjectionError or UnknownEvent, and then writes nothing.
+    """Folds the events into the tables. Raises CannotApply, and then writes nothing."""
+    rows = Rows(TABLES)
+    want_rows(events, rows)
+    await rows.load(connection)
+    fold(events, rows)
+    await rows.write(connection)
+
+
+def want_rows(events: Sequence[RecordedEvent], rows: Rows) -> None:
+    """Says which rows `fold` will need. Raises CannotApply where an event cannot be read."""
+    for event in events:
+        try:
+            for want, _ in HANDLERS.get(event.event_type, ()):
+                want(event, rows)
+        except Exception as error:
+            raise CannotApply(event, error) from error
+
+
+def fold(events: Sequence[RecordedEvent], rows: Rows) -> None:
+    """Applies the events to the rows, in order. Raises CannotApply.
 
     Every event is decoded, also those that change no table: one that this release cannot read stops it.
     """
-    rows = Rows()
-    handled = []
     for event in events:
-        data = event.data
-        for want, apply in HANDLERS.get(event.event_type, ()):
-            want(event, rows)
-            handled.append((event, data, apply))
-    await rows.load(connection)
-    for event, data, apply in handled:
-        apply(event, data, rows)
-    await rows.write(connection, TABLES)
+        try:
+            data = event.data
+            for _, apply in HANDLERS.get(event.event_type, ()):
+                apply(event, data, rows)
+        except Exception as error:
+            raise CannotApply(event, error) from error
 
 
 async def project_batch(pool: Pool, limit: int = BATCH) -> tuple[int, int]:
@@ -62,8 +89,8 @@ async def project_batch(pool: Pool, limit: int = BATCH) -> tuple[int, int]:
             return position, 0
         await apply_events(connection, events)
         await connection.execute(
-            "UPDATE projection_checkpoints SET position = $2, updated_at = clock_timestamp()"
-            " WHERE projection = $1 AND position = $3",
+            "UPDATE projection_checkpoints SET position = $2, updated_at = clock_timestamp(),"
+            " stopped_at = NULL, stopped_by = NULL, stopped_since = NULL WHERE projection = $1 AND position = $3",
             NAME,
             events[-1].position,
             position,
@@ -72,7 +99,7 @@ async def project_batch(pool: Pool, limit: int = BATCH) -> tuple[int, int]:
 
 
 class Projector:
-    """The projector role. `stopped_by` says why it does not go on, null while it does."""
+    """The projector role. `stopped_by` says before which position it stands and why, null while it goes on."""
 
     def __init__(self, pool: Pool, feed: Feed) -> None:
         self._pool = pool
@@ -81,21 +108,52 @@ class Projector:
         self.rounds = Rounds()
 
     async def run(self) -> None:
-        """Follows the log until cancelled. What it cannot apply it tries again, and says so each time."""
+        """Follows the log until cancelled. An event that it cannot apply it tries again and again: once this release
+        knows it, or what is wrong with the tables is mended, the projection goes on by itself."""
+        limit = BATCH
         while True:
             self.rounds.begin()
             try:
-                position, applied = await project_batch(self._pool)
-                self.stopped_by = None
-                self.rounds.end()
-            except Exception as error:
+                position, applied = await project_batch(self._pool, limit)
+            except DATABASE_AWAY as error:
                 end_if_cancelled(error)
-                self.stopped_by = f"{type(error).__name__}: {error}"
-                log.exception("projection_stopped", projection=NAME)
+                log.warning("projection_waits", projection=NAME, error=type(error).__name__)
                 await asyncio.sleep(RETRY_AFTER)
                 continue
-            if applied < BATCH:
+            except Exception as error:
+                end_if_cancelled(error)
+                if limit > 1:  # nearer to the event, with all that is before it
+                    limit //= 2
+                    continue
+                await self._stop(error)
+                await asyncio.sleep(RETRY_AFTER)
+                continue
+            self.stopped_by = None
+            self.rounds.end()
+            if applied < limit:
                 await self._feed.wait_beyond(position)
+            limit = min(2 * limit, BATCH)
+
+    async def _stop(self, error: Exception) -> None:
+        """Says where and why, here and in the checkpoint's row, for who asks elsewhere."""
+        try:
+            position = await read_checkpoint(self._pool) + 1
+            # A constraint's name is in its message, what else it says may be a row's content.
+            reason = str(error.cause) if isinstance(error, CannotApply) else str(error).partition("\n")[0]
+            kind = type(error.cause if isinstance(error, CannotApply) else error).__name__
+            self.stopped_by = f"position {position}: {kind}: {reason}"
+            log.error("projection_stopped", projection=NAME, position=position, error=kind, exc_info=error)
+            await self._pool.execute(
+                "UPDATE projection_checkpoints SET stopped_at = $2, stopped_by = $3,"
+                " stopped_since = CASE WHEN stopped_at = $2 THEN stopped_since ELSE clock_timestamp() END"
+                " WHERE projection = $1 AND position = $2 - 1",
+                NAME,
+                position,
+                f"{kind}: {reason}",
+            )
+        except DATABASE_ERRORS as lost:
+            end_if_cancelled(lost)
+            log.warning("projection_waits", projection=NAME, error=type(lost).__name__)
 
 
 async def wait_projected(pool: Pool, position: int, *, timeout: float = 10.0) -> bool:

@@ -15,7 +15,7 @@ from events.types import schedule as schedules
 from events.types import segment as segments
 from events.types.collection import BackfillStatus
 from projections.backfills import COLLECTIONS
-from projections.rows import Rows, Table
+from projections.rows import Json, Rows, Table
 
 ScheduleStatus = Literal["active", "paused", "ended"]
 RunStatus = Literal["waiting", "started", "missed", "skipped"]
@@ -29,8 +29,8 @@ class ScheduleRow(msgspec.Struct, kw_only=True):
     workflow_id: str
     instance_id: str
     name: str
-    schedule_config: str
-    lookback_config: str
+    schedule_config: Json
+    lookback_config: Json
     timezone: str
     status: ScheduleStatus
     backfill_status: BackfillStatus | None
@@ -42,9 +42,9 @@ class ScheduleRow(msgspec.Struct, kw_only=True):
     created_at: datetime
     updated_at: datetime
     sql_query: str
-    declared_parameters: str
-    parameters: str
-    segmentation_config: str | None
+    declared_parameters: Json
+    parameters: Json
+    segmentation_config: Json | None
     held: bool
     handled_at: datetime
     waiting_run_id: UUID | None = None
@@ -75,7 +75,7 @@ RUNS = Table("schedule_runs", "run_id", RunRow)
 
 
 def want_schedule(event: RecordedEvent, rows: Rows) -> None:
-    rows.want(SCHEDULES, UUID(event.entity_id))
+    rows.want(SCHEDULES, event.entity_uuid)
     match event.data:
         case schedules.ScheduleCreated(backfill_collection_id=UUID() as collection_id):
             rows.want(COLLECTIONS, collection_id)
@@ -88,7 +88,7 @@ def schedule_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
     assert event.workflow_id is not None
     backfill = data.backfill_collection_id and rows.read(COLLECTIONS, data.backfill_collection_id)
     row = ScheduleRow(
-        schedule_id=UUID(event.entity_id),
+        schedule_id=event.entity_uuid,
         team_id=event.team_id,
         user_id=event.user_id,
         report_id=data.report_id,
@@ -107,7 +107,7 @@ def schedule_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
 
 
 def schedule_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
-    schedule = rows.change(SCHEDULES, UUID(event.entity_id))
+    schedule = rows.change(SCHEDULES, event.entity_uuid)
     schedule.handled_at, schedule.next_run_at = data.handled, data.next_due
     schedule.stream_version, schedule.updated_at = event.stream_version, event.recorded_at
     match data:
@@ -167,13 +167,13 @@ def _run_moved(event: RecordedEvent, data: schedules.Run, schedule: ScheduleRow,
 
 def want_followers(event: RecordedEvent, rows: Rows) -> None:
     """The schedule, if any, whose backfill the event's collection is."""
-    collection_id = getattr(event.data, "collection_id", None) or UUID(event.entity_id)
+    collection_id = getattr(event.data, "collection_id", None) or event.entity_uuid
     rows.follow(COLLECTIONS, collection_id, "backfill_of_schedule", SCHEDULES)
 
 
 def backfill_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
     """After the collection has changed: a schedule has the status of its backfill."""
-    collection_id = getattr(data, "collection_id", None) or UUID(event.entity_id)
+    collection_id = getattr(data, "collection_id", None) or event.entity_uuid
     collection = rows.read(COLLECTIONS, collection_id)
     if collection is None or collection.backfill_of_schedule is None:
         return

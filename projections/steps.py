@@ -40,7 +40,7 @@ STEPS: dict[type[msgspec.Struct], Step] = {
 
 
 def want_report(event: RecordedEvent, rows: Rows) -> None:
-    rows.want(REPORT_STEPS, UUID(event.entity_id))
+    rows.want(REPORT_STEPS, event.entity_uuid)
 
 
 def report_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
@@ -48,7 +48,7 @@ def report_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
     rows.add(
         REPORT_STEPS,
         ReportStepsRow(
-            report_id=UUID(event.entity_id),
+            report_id=event.entity_uuid,
             team_id=event.team_id,
             user_id=event.user_id,
             created_at=event.recorded_at,
@@ -58,7 +58,7 @@ def report_created(event: RecordedEvent, data: Any, rows: Rows) -> None:
 
 
 def step_posted(event: RecordedEvent, data: Any, rows: Rows) -> None:
-    row = rows.change(REPORT_STEPS, UUID(event.entity_id))
+    row = rows.change(REPORT_STEPS, event.entity_uuid)
     step = STEPS[type(data)]
     if getattr(row, f"{step}_at") is None:
         setattr(row, f"{step}_at", event.recorded_at)

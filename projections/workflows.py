@@ -11,7 +11,7 @@ import msgspec
 from events.codec import encode
 from events.envelope import RecordedEvent
 from events.types.workflow import WorkflowChanged, WorkflowCreated
-from projections.rows import Rows, Table
+from projections.rows import Json, Rows, Table
 
 
 class WorkflowRow(msgspec.Struct):
@@ -20,7 +20,7 @@ class WorkflowRow(msgspec.Struct):
     user_id: UUID | None
     name: str
     sql_query: str
-    parameters: str
+    parameters: Json
     archived: bool
     stream_version: int
     created_at: datetime

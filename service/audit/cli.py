@@ -10,13 +10,14 @@ import click
 
 from report_builder_verify.__main__ import main as verify_main
 from service.api_client import ApiClient
+from service.audit.show_cli import show
 from service.settings import read_settings
 from service.tree.cli import key, prove, rebuild
 
 
 @click.group()
 def audit() -> None:
-    """Prove what the log says, export and verify it, and look after the keys that it is signed with."""
+    """Show and prove what the log says, export and verify it, and look after the keys that it is signed with."""
 
 
 @audit.command()
@@ -42,5 +43,5 @@ def verify(arguments: tuple[str, ...]) -> None:
     sys.exit(verify_main(arguments))
 
 
-for command in (prove, key, rebuild):
+for command in (show, prove, key, rebuild):
     audit.add_command(command)

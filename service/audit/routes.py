@@ -1,4 +1,4 @@
-"""`/api/audit/activity`: what happened, page by page, and its summary."""
+"""`/api/audit`: what happened, page by page, its summary, and how things stood."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from db.pool import Pool
 from events.envelope import Category, Step
 from service.audit.pages import read_page
 from service.audit.queries import Filters, Order
+from service.audit.state_routes import state_route
 from service.audit.summary import Summary, read_summary
 from service.auth.caller import caller_of
 from service.endpoints import Answer, Endpoint, Position, Query, read_query
@@ -142,4 +143,5 @@ def audit_routes(pool: Pool) -> list[Endpoint]:
             answer=SummaryAnswer,
             scope="audit:read",
         ),
+        state_route(pool),
     ]

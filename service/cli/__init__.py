@@ -75,6 +75,9 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from events.reader import LogDamaged
     from events.tree.notes import NoteError
     from events.tree.store import TreeDiffers
+    from projections.rebuild import RebuildFailed
+    from projections.runner import CannotApply
+    from projections.scratch import RebuildRunning
     from service.api_client import ApiRefused
     from service.demo import DemoFailed
     from service.settings import SettingsError
@@ -92,6 +95,10 @@ def _known_errors() -> tuple[type[Exception], ...]:
         EmbeddedPostgresFailed,
         MigrationError,
         DemoFailed,
+        LogDamaged,
+        CannotApply,
+        RebuildRunning,
+        RebuildFailed,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
         OSError,

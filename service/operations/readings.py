@@ -17,6 +17,8 @@ from service.operations.scrape import Look, State, gauge
 
 LOG = """
 SELECT projection, position,
+       CASE WHEN stopped_at > position THEN stopped_at ELSE 0 END AS stopped_at,
+       CASE WHEN stopped_at > position THEN split_part(stopped_by, ':', 1) ELSE 'none' END AS stopped_by,
        coalesce((SELECT a.position FROM report_builder_audit a ORDER BY a.position DESC LIMIT 1), 0) AS head
   FROM projection_checkpoints
 """
@@ -47,9 +49,16 @@ def log_reading(pool: Pool, feed: Feed | None) -> Look:
         rows = await pool.fetch(LOG)
         head = max((row["head"] for row in rows), default=0)
         behind = [((row["projection"],), max(head - row["position"], 0)) for row in rows]
+        stopped = [((row["projection"], row["stopped_by"]), row["stopped_at"]) for row in rows]
         told = [
             gauge("log_position", "The last position of the log.", (), [((), head)]),
             gauge("projection_lag_events", "Events that are not applied yet.", ["projection"], behind),
+            gauge(
+                "projection_stopped_position",
+                "The event before which it stands, 0 where it goes on.",
+                ["projection", "error"],
+                stopped,
+            ),
         ]
         if feed is not None:
             unseen = max(head - feed.head, 0)

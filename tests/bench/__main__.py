@@ -1,6 +1,7 @@
 """`python -m tests.bench [append] [--quick] [--json]`: how many single events a second become durable, ours
 beside others. `python -m tests.bench activity`: how long pages of activity take at a million events.
 `python -m tests.bench segments`: how many segments a second go through RabbitMQ, beside task frameworks.
+`python -m tests.bench rebuild`: how many events a second the read models are built again from.
 `python -m tests.bench results`: how fast a result's CSV becomes Parquet, beside DuckDB's own COPY and SHA-256 of the
 same file.
 
@@ -22,7 +23,7 @@ import asyncpg
 import msgspec
 import uvloop
 
-from tests.bench import activity, library, pgbench, pool, results, throughput, writer
+from tests.bench import activity, library, pgbench, pool, rebuild, results, throughput, writer
 from tests.bench.measuring import CALLERS, Load, Result, WrongRows
 from tests.bench.report import OURS, Report, report_of, table
 from tests.bench.tasks import LibraryMissing
@@ -46,11 +47,14 @@ class NotDurable(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("append", "activity", "segments", "results"), default="append")
+    parser.add_argument(
+        "what", nargs="?", choices=("append", "activity", "segments", "rebuild", "results"), default="append"
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="3 rounds of 2 s each instead of 5 of 4 s; 20 pages of each; 3 rounds of 100 segments instead of 5 of 400",
+        help="3 rounds of 2 s each instead of 5 of 4 s; 20 pages of each; 3 rounds of 100 segments instead of 5 of 400;"
+        " a round of 100,000 events instead of 3 of a million",
     )
     parser.add_argument("--json", action="store_true", help="the figures as JSON instead of a table")
     options = parser.parse_args()
@@ -70,6 +74,10 @@ def main() -> int:
                 rounds, count = (3, 100) if options.quick else (5, 400)
                 postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
                 lines = uvloop.run(throughput.run(server, postmaster, rounds, count))
+            elif options.what == "rebuild":
+                postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+                events, rounds = (100_000, 1) if options.quick else (rebuild.EVENTS, 3)
+                rebuilt = uvloop.run(rebuild.run(server, postmaster, rounds, events))
             elif options.what == "activity":
                 pages = uvloop.run(activity.run(server, 20 if options.quick else activity.ROUNDS))
             else:
@@ -84,6 +92,9 @@ def main() -> int:
     if options.what == "segments":
         _print(lines, throughput.table(lines, rounds, count), as_json=options.json)
         return 0
+    if options.what == "rebuild":
+        _print(rebuilt, rebuild.table(rebuilt), as_json=options.json)
+        return 1 if any(each.missed for each in rebuilt) else 0
     if options.what == "activity":
         _print(pages, activity.table(pages), as_json=options.json)
         return 1 if any(page.missed for page in pages) else 0

@@ -24,9 +24,9 @@ BEGIN
   IF NOT has_schema_privilege('report_builder_service', 'public', 'USAGE') THEN
     GRANT USAGE ON SCHEMA public TO report_builder_service;
   END IF;
-  -- A rebuild builds in temporary tables; a hardened server takes that right from everybody.
-  IF NOT has_database_privilege('report_builder_service', current_database(), 'TEMPORARY') THEN
-    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO report_builder_service', current_database());
+  -- A migration makes a schema for rebuilds.
+  IF NOT has_database_privilege('report_builder_owner', current_database(), 'CREATE') THEN
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO report_builder_owner', current_database());
   END IF;
 END
 $$;

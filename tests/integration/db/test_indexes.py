@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from events.envelope import new_id
-from events.reader import COLUMNS
+from events.reader import COLUMNS, OF_STREAMS
 from service.audit.summary import REPORTS
 from service.auth.caller import LOCAL
 from service.data_collections.routes import ListCollections, list_statement, segments_statement
@@ -240,6 +240,10 @@ QUERIES: list[tuple[str, str]] = [
     (
         "report_builder_audit_stream_version_key",
         f"SELECT {COLUMNS} FROM report_builder_audit WHERE stream = {STREAM} ORDER BY stream_version",
+    ),
+    (
+        "report_builder_audit_stream_version_key",
+        OF_STREAMS.replace("$1", f"ARRAY[{STREAM}, 'report-8']").replace("$2", "50000"),
     ),
     (
         "report_builder_audit_user_activity_idx",

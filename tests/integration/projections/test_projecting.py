@@ -21,8 +21,7 @@ from events.types.account import AccountConnected, AccountDisconnected, AccountR
 from events.types.collection import CollectionFinished
 from events.types.instance import InstanceChanged, InstanceGranted, InstanceGrantRevoked
 from events.types.workflow import DeclaredParameter, WorkflowArchived, WorkflowChanged, WorkflowUnarchived
-from projections.rows import ProjectionError
-from projections.runner import Projector, project_batch, read_checkpoint, wait_projected
+from projections.runner import CannotApply, Projector, project_batch, read_checkpoint, wait_projected
 from tests.postgres import Database
 from tests.recording import (
     FIRST_DAY,
@@ -381,8 +380,11 @@ async def test_an_event_that_cannot_be_read_stops_the_projection_before_it(
     )
     await admin.close()
     await record(log, "workflow-w2", workflow())
-    with pytest.raises(UnknownEvent if "configuration" not in statement else Exception):
+    with pytest.raises(CannotApply, match=r"^position 3 \(") as refused:
         await project_batch(pool)
+    assert isinstance(
+        refused.value.cause, UnknownEvent if "configuration" not in statement else msgspec.ValidationError
+    )
     assert await read_checkpoint(pool) == 0
     # Up to the event, and no further.
     assert await project_batch(pool, 2) == (2, 2)
@@ -413,7 +415,7 @@ async def test_a_projector_says_what_stopped_it_and_goes_on_once_that_is_gone(
     async with asyncio.timeout(5):
         while projector.stopped_by is None:
             await asyncio.sleep(0.02)
-    assert projector.stopped_by == f"ProjectionError: report_data_weeks has no {lost}"
+    assert projector.stopped_by == f"position {stopped_at}: ProjectionError: report_data_weeks has no {lost}"
     assert not await wait_projected(pool, stopped_at, timeout=0.1)
     assert await read_checkpoint(pool) == stopped_at - 1
 
@@ -489,5 +491,5 @@ async def test_a_change_of_a_workflow_that_no_event_has_made_stops_the_projectio
     pool: Pool, log: asyncpg.Connection[Any]
 ) -> None:
     await record(log, "workflow-w1", WorkflowArchived())
-    with pytest.raises(ProjectionError, match="workflows has no w1"):
+    with pytest.raises(CannotApply, match="workflows has no w1"):
         await project_batch(pool)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +19,13 @@ from events.envelope import new_id
 from events.reader import read_after, read_head
 from events.types.log import ProjectionRebuilt
 from events.types.workflow import WorkflowArchived, WorkflowChanged, WorkflowUnarchived
-from projections.rebuild import Difference, rebuild
+from projections import scratch
+from projections.difference import Difference, DifferingRow
+from projections.rebuild import Rebuilt, Verified, no_progress, rebuild, verify
 from projections.runner import TABLES, project_batch, read_checkpoint
-from tests.postgres import Database
+from projections.scratch import RebuildRunning, open_scratch
+from tests.histories import fill_history
+from tests.postgres import Database, Server
 from tests.recording import (
     Move,
     append,
@@ -71,6 +77,12 @@ async def project(pool: Pool) -> None:
         pass
 
 
+async def found(database: Database) -> tuple[int, Difference]:
+    """Rebuilds; answers the position and what had differed."""
+    rebuilt = await rebuild(database.service_url)
+    return rebuilt.position, rebuilt.difference
+
+
 async def rebuilt_events(pool: Pool) -> list[ProjectionRebuilt]:
     events = await read_after(pool, 0, 100_000)
     return [event.data for event in events if isinstance(event.data, ProjectionRebuilt)]
@@ -81,10 +93,13 @@ async def test_a_rebuild_leaves_the_same_tables_and_records_itself(
 ) -> None:
     before, head = await table_rows(pool), await read_head(pool)
     steps: list[tuple[int, int]] = []
-    answer = await rebuild(database.service_url, progress=lambda done, total: steps.append((done, total)))
-    assert answer == (head, Difference(0, 0, 0))
+    answer = await rebuild(
+        database.service_url, reason="to be sure", progress=lambda done, total: steps.append((done, total))
+    )
+    assert answer == Rebuilt(head, Difference(0, 0, 0), answer.digest, 0)
     assert await table_rows(pool) == before
-    assert await rebuilt_events(pool) == [ProjectionRebuilt("read_models", head, 0, 0, 0)]
+    recorded = ProjectionRebuilt("read_models", head, 0, 0, 0, answer.digest, "report_builder", "to be sure")
+    assert await rebuilt_events(pool) == [recorded]
     assert await read_head(pool) == head + 1
     assert await read_checkpoint(pool) == head
     assert steps[0] == (0, head)
@@ -92,7 +107,7 @@ async def test_a_rebuild_leaves_the_same_tables_and_records_itself(
 
 
 async def test_a_rebuild_of_an_empty_log_leaves_empty_tables(database: Database, pool: Pool) -> None:
-    assert await rebuild(database.service_url) == (0, Difference())
+    assert await found(database) == (0, Difference())
     assert not any((await table_rows(pool)).values())
 
 
@@ -101,7 +116,7 @@ async def test_a_rebuild_twice_in_a_row_changes_nothing(
 ) -> None:
     before = await table_rows(pool)
     for _ in range(2):
-        assert (await rebuild(database.service_url))[1] == Difference()
+        assert (await rebuild(database.service_url)).difference == Difference()
         assert await table_rows(pool) == before
     assert len(await rebuilt_events(pool)) == 2
     await project(pool)
@@ -153,7 +168,7 @@ async def test_a_rebuild_puts_right_what_no_event_explains(
         head = await read_head(pool)
         await admin.execute(damage)
         assert await table_rows(pool) != before
-        assert await rebuild(database.service_url) == (head, difference), damage
+        assert await found(database) == (head, difference), damage
         assert await table_rows(pool) == before
     told = [(event.rows_removed, event.rows_added, event.rows_changed) for event in await rebuilt_events(pool)]
     assert told == [(each.removed, each.added, each.changed) for _, each in DAMAGES]
@@ -163,12 +178,12 @@ async def test_a_rebuild_applies_what_the_projector_has_not_and_the_projector_go
     database: Database, pool: Pool, log: asyncpg.Connection[Any], segment_ids: list[UUID]
 ) -> None:
     head = await record(log, "workflow-w2", workflow("Another"))
-    assert await rebuild(database.service_url) == (head, Difference(added=1))
+    assert await found(database) == (head, Difference(added=1))
     assert await read_checkpoint(pool) == head
     await record(log, "workflow-w3", workflow("A third"))
     await project(pool)
     assert await pool.fetchval("SELECT count(*) FROM workflows") == 3
-    assert (await rebuild(database.service_url))[1] == Difference()
+    assert (await rebuild(database.service_url)).difference == Difference()
 
 
 async def test_a_rebuild_spans_many_batches(database: Database, pool: Pool, log: asyncpg.Connection[Any]) -> None:
@@ -180,7 +195,7 @@ async def test_a_rebuild_spans_many_batches(database: Database, pool: Pool, log:
     await project(pool)
     before, head = await table_rows(pool), await read_head(pool)
     assert head > 2 * 2000
-    assert await rebuild(database.service_url) == (head, Difference())
+    assert await found(database) == (head, Difference())
     assert await table_rows(pool) == before
 
 
@@ -229,7 +244,7 @@ async def test_a_rebuild_while_events_are_appended_and_projected_loses_none(
     await asyncio.sleep(0.2)
     for _ in range(3):
         await others.execute("UPDATE report_data_weeks SET error = 'planted' WHERE segment_id = $1", segment_ids[4])
-        _, difference = await rebuild(database.service_url)
+        difference = (await rebuild(database.service_url)).difference
         assert (difference.removed, difference.changed >= 1) == (0, True)
     stopping.set()
     async with asyncio.timeout(20):
@@ -240,13 +255,13 @@ async def test_a_rebuild_while_events_are_appended_and_projected_loses_none(
     await project(pool)
     before = await table_rows(pool)
     assert await pool.fetchval("SELECT count(*) FROM report_data_collections") == 2 + written
-    assert (await rebuild(database.service_url))[1] == Difference()
+    assert (await rebuild(database.service_url)).difference == Difference()
     assert await table_rows(pool) == before
     await others.close()
 
 
 @pytest.mark.parametrize("lock", ["the checkpoint", "a row that is to be changed"])
-async def test_a_rebuild_that_is_killed_leaves_nothing_and_can_be_repeated(
+async def test_a_rebuild_that_is_killed_changes_nothing_and_the_next_one_goes_on_from_there(
     database: Database, pool: Pool, admin: asyncpg.Connection[Any], segment_ids: list[UUID], lock: str
 ) -> None:
     whole, head = await table_rows(pool), await read_head(pool)
@@ -267,13 +282,176 @@ async def test_a_rebuild_that_is_killed_leaves_nothing_and_can_be_repeated(
             await rebuilding
     assert await table_rows(pool) == damaged
     assert await read_checkpoint(pool) == await read_head(pool) == head
-    leftovers = "SELECT count(*) FROM pg_class WHERE relname = 'report_data_weeks'"
-    async with asyncio.timeout(5):
-        while await admin.fetchval(leftovers) > 1:
-            await asyncio.sleep(0.01)
 
-    assert await rebuild(database.service_url) == (head, Difference(added=1, changed=1))
+    rebuilt = await rebuild(database.service_url)
+    assert rebuilt == Rebuilt(head, Difference(added=1, changed=1), rebuilt.digest, resumed_from=head)
     assert await table_rows(pool) == whole
+    assert (await rebuild(database.service_url)).resumed_from == 0
+
+
+class Killed(Exception):
+    pass
+
+
+@asynccontextmanager
+async def connected(database: Database) -> AsyncIterator[Pool]:
+    pool = await open_pool(database.service_url)
+    yield pool
+    await pool.close()
+
+
+async def test_a_rebuild_that_is_killed_while_it_builds_goes_on_from_the_last_span_that_it_kept(
+    database: Database, pool: Pool, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Again and again, with hardly any rows in memory; what comes out is what the projector makes."""
+    monkeypatch.setattr(scratch, "BATCH", 150)
+    monkeypatch.setattr(scratch, "SPAN", 400)
+    monkeypatch.setattr(scratch, "MAX_ROWS", 50)
+    events = 6000
+    await fill_history(database, events)
+    resumed: list[int] = []
+
+    def die(done: int, total: int) -> None:
+        if done - resumed[-1] > 1000:
+            raise Killed
+
+    for _ in range(5):
+        async with open_scratch(database.service_url) as kept:
+            resumed.append(kept.position)
+        with pytest.raises(Killed):
+            await rebuild(database.service_url, progress=die)
+        assert not any((await table_rows(pool)).values())
+    rebuilt = await rebuild(database.service_url)
+    resumed.append(rebuilt.resumed_from)
+    assert resumed[0] == 0
+    assert all(800 < later - earlier <= 1200 for earlier, later in pairwise(resumed)), resumed
+    assert rebuilt.position == events
+    async with postgres_server.fresh_database() as other, connected(other) as others:
+        await fill_history(other, events)
+        await project(others)
+        assert await table_rows(pool) == await table_rows(others)
+
+
+async def test_a_rebuild_begins_anew_where_other_code_has_begun_it(
+    database: Database, pool: Pool, segment_ids: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_scratch(database.service_url) as begun:
+        await begun.build(read_head, no_progress)
+        assert begun.position == await read_head(pool)
+    monkeypatch.setattr(scratch, "_code", lambda: "of another release")
+    async with open_scratch(database.service_url) as kept:
+        assert kept.position == 0
+        assert await kept.connection.fetchval("SELECT count(*) FROM report_builder_rebuild.report_data_weeks") == 0
+
+
+async def test_two_rebuilds_at_once_are_one_too_many(database: Database, pool: Pool) -> None:
+    async with open_scratch(database.service_url):
+        for work in (rebuild, verify):
+            with pytest.raises(RebuildRunning, match="another rebuild or verification is at work"):
+                await work(database.service_url)
+    assert (await rebuild(database.service_url)).position == 0
+
+
+async def test_the_service_may_not_change_the_schema_of_rebuilds_but_by_its_functions(
+    log: asyncpg.Connection[Any],
+) -> None:
+    for statement in (
+        "CREATE TABLE report_builder_rebuild.another (one int)",
+        "DROP TABLE report_builder_rebuild.rebuild_progress",
+        "DROP SCHEMA report_builder_rebuild",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await log.execute(statement)
+
+
+PLANTED = UUID("00000000-0000-7000-8000-000000000001")
+FINDINGS = [
+    (
+        "INSERT INTO report_data_weeks SELECT (jsonb_populate_record(w, jsonb_build_object("
+        f"'segment_id', '{PLANTED}', 'segment_number', 77))).* FROM report_data_weeks w LIMIT 1",
+        {"report_data_weeks": Difference(removed=1)},
+        ("report_data_weeks", None, True, False),
+    ),
+    (
+        "DELETE FROM workflows",
+        {"workflows": Difference(added=1)},
+        ("workflows", None, False, True),
+    ),
+    (
+        "UPDATE report_data_weeks SET error = 'planted', attempts = 7 WHERE segment_number = 5",
+        {"report_data_weeks": Difference(changed=1)},
+        ("report_data_weeks", "attempts", 7, 0),
+    ),
+    (
+        "UPDATE report_data_collections SET segments_completed = 0;UPDATE amc_instances SET max_concurrent = 11",
+        {"amc_instances": Difference(changed=1), "report_data_collections": Difference(changed=1)},
+        ("amc_instances", "max_concurrent", 11, 10),
+    ),
+]
+
+
+async def test_verify_names_the_first_row_that_differs_and_changes_nothing(
+    database: Database, pool: Pool, admin: asyncpg.Connection[Any], segment_ids: list[UUID]
+) -> None:
+    head = await read_head(pool)
+    sound = await verify(database.service_url)
+    assert sound == Verified(head, sound.digest, {}, None)
+    for damage, differences, (table, column, live, events) in FINDINGS:
+        await admin.execute(damage)
+        damaged = await table_rows(pool)
+        verified = await verify(database.service_url)
+        assert (verified.position, verified.differences) == (head, differences)
+        first = verified.first
+        assert first is not None
+        if column is None:
+            assert (first.table, first.column) == (table, None)
+            assert (first.live is not None, first.events is not None) == (live, events)
+        else:
+            assert first == DifferingRow(table, first.key, column, live, events)
+        assert await table_rows(pool) == damaged
+        assert verified.digest != sound.digest
+        rebuilt = await rebuild(database.service_url)
+        assert rebuilt.digest == sound.digest
+        head = rebuilt.position
+    assert await pool.fetchval("SELECT count(*) FROM report_builder_rebuild.rebuild_progress") == 0
+
+
+async def test_verify_names_the_row_with_the_lowest_key(
+    database: Database, pool: Pool, admin: asyncpg.Connection[Any], segment_ids: list[UUID]
+) -> None:
+    await admin.execute("UPDATE report_data_weeks SET row_count = 99")
+    first = (await verify(database.service_url)).first
+    lowest = await pool.fetchrow("SELECT segment_id::text AS id FROM report_data_weeks ORDER BY segment_id LIMIT 1")
+    assert lowest is not None
+    assert first == DifferingRow("report_data_weeks", lowest["id"], "row_count", 99, None)
+
+
+async def test_verify_makes_nobody_wait_and_looks_at_one_moment_though_all_goes_on(
+    database: Database,
+    pool: Pool,
+    log: asyncpg.Connection[Any],
+    admin: asyncpg.Connection[Any],
+    segment_ids: list[UUID],
+) -> None:
+    async with admin.transaction():
+        await admin.execute("SELECT FROM projection_checkpoints FOR UPDATE")
+        assert (await verify(database.service_url)).differences == {}
+    stopping = asyncio.Event()
+
+    async def write() -> None:
+        while not stopping.is_set():
+            collection_id, made = await record_collection(log, 4)
+            await record_moves(log, collection_id, made[0], *MOVES)
+            await project_batch(pool)
+
+    writing = asyncio.create_task(write())
+    for _ in range(3):
+        assert (await verify(database.service_url)).differences == {}
+    stopping.set()
+    await writing
+    # What the projector has not come to is no difference.
+    await record(log, "workflow-w2", workflow())
+    assert (await verify(database.service_url)).differences == {}
 
 
 async def test_readers_wait_for_nothing_while_a_rebuild_holds_its_locks(
@@ -290,7 +468,7 @@ async def test_readers_wait_for_nothing_while_a_rebuild_holds_its_locks(
             assert await reader.fetchval("SELECT count(*) FROM workflows") == 0
             # Nor does the log wait for it.
             await append(reader, request("report-1"))
-    assert (await rebuilding)[1] == Difference(added=1, changed=1)
+    assert (await rebuilding).difference == Difference(added=1, changed=1)
 
 
 async def test_a_rebuild_stops_where_the_projection_would(
@@ -333,7 +511,7 @@ async def test_a_rebuild_gives_changed_and_archived_workflows_as_they_were(
     await record(log, "workflow-w2", workflow(), WorkflowArchived(), WorkflowUnarchived())
     await project(pool)
     before = await table_rows(pool)
-    _, difference = await rebuild(database.service_url)
+    difference = (await rebuild(database.service_url)).difference
     assert difference == Difference()
     assert await table_rows(pool) == before
 

@@ -15,7 +15,8 @@ from events.envelope import new_id, stream_of
 from events.types.schedule import Ended, Paused, Released, Rescheduled, Resumed
 from events.types.segment import Dispatched, Failed
 from events.validation import decode
-from projections.rebuild import Difference, rebuild
+from projections.difference import Difference
+from projections.rebuild import rebuild
 from tests.postgres import Database
 from tests.recording import table_rows
 from tests.schedules import Schedules, StoppedClock, utc
@@ -354,10 +355,10 @@ async def test_the_status_of_a_schedules_backfill_is_its_collections_at_every_mo
     await schedules.at("2026-03-03 14:00")
     before = await table_rows(pool)
     assert len(before["schedule_runs"]) == 2
-    assert (await rebuild(database.service_url))[1] == Difference()
+    assert (await rebuild(database.service_url)).difference == Difference()
     await pool.execute("UPDATE workflow_schedules SET backfill_status = 'completed', next_run_at = now()")
     await pool.execute("DELETE FROM schedule_runs")
-    assert (await rebuild(database.service_url))[1] == Difference(added=2, changed=1)
+    assert (await rebuild(database.service_url)).difference == Difference(added=2, changed=1)
     assert await table_rows(pool) == before
 
 

@@ -1,0 +1,177 @@
+"""The read models once more, beside the live ones: built from position 1 in the schema `report_builder_rebuild`.
+
+The log is read a batch ahead of the fold, the rows stay in memory, and at every SPAN positions what has changed is
+copied to the tables, with the position, in one transaction. So whoever is killed loses one span, and the next one goes
+on from there; if its code is the same, as other code might have made other rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import asyncpg
+
+import events
+import projections
+from db.pool import Connection, OwnConnection
+from events.envelope import RecordedEvent
+from events.reader import read_span
+from projections.rows import Rows
+from projections.runner import TABLES, fold, want_rows
+
+SCHEMA = "report_builder_rebuild"
+
+BATCH = 2000
+SPAN = 10_000
+MAX_ROWS = 200_000
+"""Rows that are kept in memory from one span to the next: about a kilobyte each."""
+
+End = Callable[[Connection], Awaitable[int]]
+Progress = Callable[[int, int], None]
+
+
+class RebuildRunning(Exception):
+    """Another rebuild or verification is at work."""
+
+
+class Scratch:
+    """The tables and how far they have come. `connection` writes them; what else is done on it sees them as they are
+    after `keep`."""
+
+    def __init__(self, connection: OwnConnection, reader: OwnConnection, position: int) -> None:
+        self.connection = connection
+        self.position = position
+        self.reader = reader
+        self._kept = position
+        self._rows = Rows(TABLES)
+        # Whether every row that there is is in memory, so that none need be looked up.
+        self._whole = position == 0
+
+    async def build(self, end: End, progress: Progress) -> None:
+        """Applies the log up to `end`, which is asked again when it is reached, as the log goes on meanwhile.
+        Raises CannotApply, LogDamaged."""
+        with _no_collector():
+            while self.position < (target := await end(self.reader)):
+                progress(self.position, target)
+                await self.connection.execute("UPDATE rebuild_progress SET target = $1", target)
+                async for batch in self._batches(target):
+                    await self._apply(batch)
+                    if self.position - self._kept >= SPAN or len(self._rows) > 2 * MAX_ROWS:
+                        await self.keep()
+                    progress(self.position, target)
+        await self.keep()
+        progress(self.position, self.position)
+
+    async def catch_up(self, target: int) -> None:
+        """Applies what is left up to the position, in the transaction that the connection has open."""
+        while self.position < target:
+            await self._apply(await read_span(self.connection, self.position, min(BATCH, target - self.position)))
+        await self.keep()
+
+    async def keep(self) -> None:
+        """Writes what has changed since the last time, and the position."""
+        async with self.connection.transaction():
+            await self._rows.copy(self.connection, SCHEMA)
+            await self.connection.execute(
+                "UPDATE rebuild_progress SET position = $1, updated_at = clock_timestamp()", self.position
+            )
+        self._kept = self.position
+        if len(self._rows) > MAX_ROWS:
+            self._rows, self._whole = Rows(TABLES), False
+
+    async def drop(self) -> None:
+        """Removes the tables."""
+        await self.connection.execute("SELECT end_rebuild()")
+
+    async def _apply(self, batch: list[RecordedEvent]) -> None:
+        if not self._whole:
+            want_rows(batch, self._rows)
+            await self._rows.load(self.connection)
+        fold(batch, self._rows)
+        self.position = batch[-1].position
+
+    async def _batches(self, target: int) -> AsyncIterator[list[RecordedEvent]]:
+        """The events up to the target; the database reads the next batch while the caller has this one."""
+
+        async def read(after: int) -> list[RecordedEvent]:
+            return await read_span(self.reader, after, min(BATCH, target - after)) if after < target else []
+
+        ahead = asyncio.create_task(read(self.position))
+        try:
+            while batch := await ahead:
+                ahead = asyncio.create_task(read(batch[-1].position))
+                await asyncio.sleep(0)  # so that it is asked for now
+                yield batch
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def open_scratch(url: str) -> AsyncIterator[Scratch]:
+    """The scratch tables: those that an earlier one has left, if they are of this code, else new ones.
+
+    Takes an address, not a pool: on connections of its own no statement is cached that means a live table. Raises
+    RebuildRunning.
+    """
+    async with _connection(url) as connection, _connection(url) as reader:
+        if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext('report_builder_rebuild'))"):
+            raise RebuildRunning("another rebuild or verification is at work; see `report-builder projections status`")
+        yield Scratch(connection, reader, await begin(connection))
+
+
+async def begin(connection: Connection) -> int:
+    """Makes the tables, or finds them; answers the position that they have come to."""
+    migration = await connection.fetchval("SELECT max(number) FROM schema_migrations")
+    position: int = await connection.fetchval(
+        "SELECT begin_rebuild($1, $2)", [table.name for table in TABLES], f"{_code()} on migration {migration}"
+    )
+    return position
+
+
+@contextlib.asynccontextmanager
+async def _connection(url: str) -> AsyncIterator[OwnConnection]:
+    connection = await asyncpg.connect(
+        url,
+        server_settings={
+            "application_name": "report-builder rebuild",
+            "timezone": "UTC",
+            "search_path": f"{SCHEMA}, public",
+            # Whoever is frozen in the middle must not keep the projector's lock.
+            "idle_in_transaction_session_timeout": "30s",
+        },
+    )
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(Exception):  # what has ended the work says more
+            await connection.close(timeout=5)
+
+
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """Rows refer to nothing that refers to them, and there are many: looking through all of them again and again finds
+    nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@cache
+def _code() -> str:
+    """SHA-256 of the code that makes rows of events, and of what reads the events."""
+    digest = hashlib.sha256()
+    for package in (events, projections):
+        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
