@@ -95,7 +95,6 @@ def _known_errors() -> tuple[type[Exception], ...]:
         EmbeddedPostgresFailed,
         MigrationError,
         DemoFailed,
-        LogDamaged,
         CannotApply,
         RebuildRunning,
         RebuildFailed,
