@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.pool import Pool
-from events.feed import Feed
 from service.amc.account_routes import account_routes
 from service.amc.connecting import AccountDesk
 from service.amc.instance_routes import instance_routes
@@ -47,6 +46,7 @@ from service.results.routes import result_routes
 from service.results.store import ResultStore
 from service.results.versions import version_route
 from service.schedules.routes import schedule_routes
+from service.stream.fanout import Fanout
 from service.stream.routes import stream_routes
 from service.teams.limits import Teams
 from service.teams.routes import team_routes
@@ -69,7 +69,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool
     commands: Commands
     teams: Teams
-    feed: Feed
+    fanout: Fanout
     store: ResultStore
     clock: Clock
     accounts: AccountDesk
@@ -109,7 +109,7 @@ def create_app(parts: Parts) -> Starlette:
         *result_routes(pool, parts.store),
         version_route(pool),
         *schedule_routes(pool, commands, teams, parts.store, clock),
-        *stream_routes(pool, parts.feed, parts.stopping, parts.door.lapsed),
+        *stream_routes(pool, parts.fanout, parts.stopping, parts.door.lapsed),
         *audit_routes(pool),
         *letter_routes(commands, parts.letters),
     ]

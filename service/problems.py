@@ -60,6 +60,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "invalid": (422, "Some fields do not fit"),
     "idempotency_key_reused": (422, "The idempotency key came before with another content"),
     "rate_limited": (429, "More requests than your rate allows"),
+    "too_many_streams": (429, "As many live streams are open as are allowed"),
     "internal": (500, "The service failed"),
     "result_missing": (500, "A stored result is not where it was put"),
     "result_damaged": (500, "A stored result is not what was put there"),
