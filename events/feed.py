@@ -167,4 +167,3 @@ class Feed:
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         if int(str(payload)) > self._head:
             self._hint.set()
-

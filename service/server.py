@@ -11,8 +11,8 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 TRANSPORT = "report_builder.transport"
-"""The extension of a request's scope that answers the transport of its connection, null where that is closed: ASGI has no
-means to bound what waits to be sent, or to cut it off."""
+"""The extension of a request's scope that answers the transport of its connection, null where that is closed: ASGI
+has no means to bound what waits to be sent, or to cut it off."""
 
 
 @contextlib.asynccontextmanager
@@ -64,7 +64,7 @@ def _with_transport(app: ASGIApp, server: uvicorn.Server) -> ASGIApp:
         def transport() -> asyncio.Transport | None:
             for connection in server.server_state.connections:
                 if getattr(connection, "client", None) == scope.get("client"):
-                    return connection.transport  # type: ignore[no-any-return]
+                    return connection.transport
             return None
 
         await app({**scope, "extensions": {**scope.get("extensions", {}), TRANSPORT: transport}}, receive, send)

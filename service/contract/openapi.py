@@ -36,6 +36,7 @@ TAGS = {
     "readyz": "operations",
     "metrics": "operations",
     "openapi.json": "contract",
+    "asyncapi.json": "contract",
     "docs": "contract",
     "schemas": "contract",
 }

@@ -1,4 +1,4 @@
-"""`/openapi.json`, its pages under `/docs`, and the schemas that events name as their `dataschema`."""
+"""`/openapi.json`, `/asyncapi.json`, the pages under `/docs`, and the schemas that events name: their `dataschema`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from events.registry import REGISTRY
+from service.contract.asyncapi import asyncapi
+from service.contract.event_schemas import published_schemas
 from service.contract.openapi import openapi
 from service.contract.pages import catalogue_page, operations_page
-from service.contract.schemas import Schemas
 from service.endpoints import Endpoint
 from service.problems import Refused
 
@@ -38,6 +39,9 @@ def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[E
     async def document(request: Request) -> Response:
         return Response(encoded, media_type="application/json")
 
+    async def events_document(request: Request) -> Response:
+        return Response(asyncapi_encoded, media_type="application/json")
+
     async def operations(request: Request) -> Response:
         return Response(operations_html, headers=PAGE_HEADERS, media_type=HTML)
 
@@ -51,7 +55,7 @@ def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[E
         name, number = request.path_params["event_type"], request.path_params["schema_version"]
         schema = schemas.get((name, number))
         if schema is None:
-            raise Refused("not_found", f"this release does not write events of type {name}, version {number}")
+            raise Refused("not_found", f"there are no events of type {name}, version {number}")
         return Response(schema, media_type=SCHEMA)
 
     own = [
@@ -60,6 +64,14 @@ def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[E
             "/openapi.json",
             document,
             summary="This document: what each operation takes, answers and refuses",
+            answer=dict[str, Any],
+            public=True,
+        ),
+        Endpoint(
+            "GET",
+            "/asyncapi.json",
+            events_document,
+            summary="The event stream: every event as it is sent, over HTTP and over AMQP",
             answer=dict[str, Any],
             public=True,
         ),
@@ -82,20 +94,6 @@ def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[E
     operations_html = operations_page(described).encode()
     catalogue_html = catalogue_page().encode()
     css = files("service.contract").joinpath("style.css").read_bytes()
-    schemas = {(entry.name, str(entry.version)): _event_schema(entry.name) for entry in REGISTRY.values()}
+    asyncapi_encoded = msgspec.json.encode(asyncapi(REGISTRY))
+    schemas = published_schemas()
     return own
-
-
-def _event_schema(name: str) -> bytes:
-    """The schema of the event type's body in its current version, the only one that a release writes."""
-    entry = REGISTRY[name]
-    schemas = Schemas(at="#/$defs/")
-    schema = schemas.of_answer(entry.struct)
-    return msgspec.json.encode(
-        {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "$id": f"/schemas/{name}/{entry.version}.json",
-            **schema,
-            "$defs": schemas.components,
-        }
-    )

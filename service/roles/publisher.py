@@ -17,11 +17,12 @@ async def start(process: Process) -> None:
     if settings.amqp_url is None:
         log.info("nothing_published", remedy="set REPORT_BUILDER_AMQP_URL for events over RabbitMQ")
         return
-    from service.backfill.broker.topology import LogTopology  # only where there is one: the library is large
+    from service.backfill.broker.log_sender import LogSender  # only where there is one: the library is large
+    from service.backfill.broker.topology import LogTopology
     from service.stream.publisher import LogPublisher
 
     topology = LogTopology(settings.amqp_prefix, days=settings.amqp_log_days, size=settings.amqp_log_bytes)
-    publisher = LogPublisher(process.pool, process.feed, settings.amqp_url, topology)
+    publisher = LogPublisher(process.pool, process.feed, LogSender(settings.amqp_url, topology))
     task = process.start("publisher", publisher.run())
     process.drain.add("publisher", partial(publisher.rounds.stop, task))
     process.health.rounds["publisher"] = publisher.rounds

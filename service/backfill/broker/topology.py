@@ -90,12 +90,10 @@ class LogTopology:
 
 
 async def declare_log(channel: AbstractChannel, topology: LogTopology, timeout: float) -> None:
-    """Makes sure that exchange, queue and binding exist. Raises BrokerRefused where one is there with other settings."""
+    """Makes sure that exchange, queue and binding exist. Raises BrokerRefused where one has other settings."""
     name = topology.queue.name
     try:
-        exchange = await channel.declare_exchange(
-            topology.exchange, ExchangeType.TOPIC, durable=True, timeout=timeout
-        )
+        exchange = await channel.declare_exchange(topology.exchange, ExchangeType.TOPIC, durable=True, timeout=timeout)
         queue = await channel.declare_queue(
             name, durable=True, arguments=dict(topology.queue.arguments), timeout=timeout
         )
