@@ -6,13 +6,14 @@ What is sent, and by which process, `service.stream.publisher` decides.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import aio_pika
 import aiormq.channel
 import msgspec
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
 from service.backfill.broker.connection import KeptConnection
@@ -67,34 +68,26 @@ class LogSender:
 
     async def declare(self) -> None:
         """Makes sure that exchange and queue exist. Raises BrokerRefused, and what LOG_AWAY names."""
-        channel = await self._connection.now().channel(publisher_confirms=False)
-        try:
+        async with self._asking() as channel:
             await declare_log(channel, self.topology, TIMEOUT)
-        finally:
-            if not channel.is_closed:
-                await channel.close()
 
     async def queue_there(self) -> bool:
-        """Whether the stream queue exists."""
-        channel = await self._connection.now().channel(publisher_confirms=False)
+        """Whether the stream queue exists. Raises what LOG_AWAY names."""
         try:
-            await channel.get_queue(self.topology.queue.name, ensure=True)
+            async with self._asking() as channel:
+                await channel.get_queue(self.topology.queue.name, ensure=True)
         except ChannelNotFoundEntity:
             return False
-        finally:
-            if not channel.is_closed:
-                await channel.close()
         return True
 
     async def last_sequence(self) -> int:
-        """The position of the last event in the stream queue, 0 where it holds none.
+        """The position of the last event in the stream queue, 0 where it holds none. Raises what LOG_AWAY names.
 
         A stream does not say where it ends: what it does not hand out in time is not counted, so that the answer may be
         too low, and events are sent again, but never too high.
         """
         arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-        channel = await self._connection.now().channel(publisher_confirms=False)
-        try:
+        async with self._asking(3 * TIMEOUT) as channel:
             await channel.set_qos(prefetch_count=1000, global_=False)  # without one a stream hands out nothing
             stream = await channel.get_queue(self.topology.queue.name, ensure=False)
             await stream.consume(arrived.put, arguments={"x-stream-offset": "last"}, timeout=TIMEOUT)
@@ -107,9 +100,15 @@ class LogSender:
                     return last
                 await message.ack()
                 last, patience = max(last, _sequence_of(message.body)), NEXT_MESSAGE
-        finally:
-            if not channel.is_closed:
-                await channel.close()
+
+    @asynccontextmanager
+    async def _asking(self, seconds: float = TIMEOUT) -> AsyncIterator[AbstractChannel]:
+        """A channel of its own, as one that meets an error is closed, for so many seconds at most."""
+        connection = self._connection.now()
+        async with asyncio.timeout(seconds):
+            channel = await connection.channel(publisher_confirms=False)
+            yield channel
+            await channel.close()
 
     async def send(self, messages: Sequence[LogMessage]) -> None:
         """Sends the messages in order; all are confirmed when it returns. Raises NotConfirmed."""
