@@ -2,7 +2,7 @@
 # by hand (as root; without root the scripts say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench chaos soak lock clean runtime development benchmarks
+.PHONY: help demo test lint bench chaos soak schemas lock clean runtime development benchmarks
 
 # make clean demo PYTHON=python3.13: another Python than the machine's first one
 export PYTHON ?= python3
@@ -32,6 +32,9 @@ chaos: development ## break things while it works, the long form
 
 soak: development ## run a year of a schedule with a fast clock, with kills of its schedulers; sign a million events
 	@scripts/with-services pytest tests/soak $(ARGS)
+
+schemas: development ## write the schemas of new event types and versions to docs/schemas; refuses what breaks a released one
+	@.venv/bin/python -m service.contract.event_schemas
 
 lock: ## write the lock files anew from pyproject.toml (UPGRADE=1: take the newest of everything)
 	@scripts/lock $(if $(UPGRADE),--upgrade)

@@ -15,6 +15,7 @@ import structlog
 
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
+from events.ranges import Ranges, size_of
 from events.reader import LogDamaged, LogRewound, read_after, read_head
 from events.rounds import Rounds
 
@@ -35,6 +36,7 @@ class Feed:
 
     def __init__(self, pool: Pool, *, ring_size: int = 8192) -> None:
         self._pool = pool
+        self._ranges = Ranges(pool)
         self._ring: deque[RecordedEvent] = deque()
         self._ring_size = ring_size
         self._ring_bytes = 0
@@ -72,12 +74,13 @@ class Feed:
         await self._notify()
 
     async def read(self, after: int, limit: int = BATCH) -> list[RecordedEvent]:
-        """At most `limit` events after the position, from memory where they are there."""
+        """At most `limit` events after the position, from memory where they are there; from the table a range is read
+        once for all who ask for it."""
         ring = self._ring
         if ring and ring[0].position <= after + 1:
             start = after + 1 - ring[0].position
             return [ring[index] for index in range(start, min(start + limit, len(ring)))]
-        return await read_after(self._pool, after, limit)
+        return (await self._ranges.after(after))[:limit]
 
     async def wait_beyond(self, position: int, timeout: float | None = None) -> bool:
         """Waits until the log goes beyond the position; False where `timeout` seconds passed first."""
@@ -143,9 +146,9 @@ class Feed:
         """Puts the newest events into the ring, and takes the oldest out as far as it is too long or too large."""
         ring = self._ring
         ring.extend(events)
-        self._ring_bytes += sum(_size(event) for event in events)
+        self._ring_bytes += size_of(events)
         while len(ring) > self._ring_size or (self._ring_bytes > RING_BYTES and len(ring) > 1):
-            self._ring_bytes -= _size(ring.popleft())
+            self._ring_bytes -= size_of([ring.popleft()])
 
     async def _notify(self) -> None:
         """One notification for all appends of the last 10 ms: NOTIFY takes a lock of the whole server."""
@@ -177,7 +180,3 @@ class Feed:
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         if int(str(payload)) > self._head:
             self._hint.set()
-
-
-def _size(event: RecordedEvent) -> int:
-    return len(event.configuration) + len(event.metadata)

@@ -41,13 +41,26 @@ class LogRewound(Exception):
     """The log was restored to an earlier state while it was followed. Whoever follows it must begin again."""
 
 
-async def read_after(connection: Connection | Pool, position: int, limit: int) -> list[RecordedEvent]:
-    """At most `limit` events after `position`, in order. Raises LogDamaged at a gap."""
-    rows = await connection.fetch(
-        f"SELECT {COLUMNS} FROM report_builder_audit WHERE position > $1 ORDER BY position LIMIT $2",  # noqa: S608
-        position,
-        limit,
-    )
+NEXT = f"SELECT {COLUMNS} FROM report_builder_audit WHERE position > $1 ORDER BY position LIMIT $2"  # noqa: S608
+NEXT_OF_BYTES = f"""
+SELECT {COLUMNS}
+  FROM (SELECT n.*, sum(octet_length(n.configuration::text)) OVER (ORDER BY n.position
+                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+          FROM ({NEXT}) n) counted
+ WHERE coalesce(bytes_before, 0) < $3
+ ORDER BY position
+"""  # noqa: S608
+
+
+async def read_after(
+    connection: Connection | Pool, position: int, limit: int, *, most_bytes: int | None = None
+) -> list[RecordedEvent]:
+    """At most `limit` events after `position`, in order; with `most_bytes` none after so many bytes of bodies, but at
+    least one. Raises LogDamaged at a gap."""
+    if most_bytes is None:
+        rows = await connection.fetch(NEXT, position, limit)
+    else:
+        rows = await connection.fetch(NEXT_OF_BYTES, position, limit, most_bytes)
     _refuse_gaps(position, [row[0] for row in rows])
     return [_event(row) for row in rows]
 

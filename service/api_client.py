@@ -23,13 +23,13 @@ class ApiClient:
     def __init__(self, settings: Settings) -> None:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = (settings.api_url or f"http://{host}:{settings.port}").rstrip("/")
-        self._headers = {"Authorization": f"Bearer {settings.api_token}"} if settings.api_token else {}
+        self.headers = {"Authorization": f"Bearer {settings.api_token}"} if settings.api_token else {}
 
     async def send(self, method: str, path: str, body: object = None, **query: str | int | None) -> Any:
         """The answer's JSON. Raises ApiRefused."""
         given = {name: value for name, value in query.items() if value is not None}
         data = None if body is None else msgspec.json.encode(body)
-        headers = {**self._headers, "Content-Type": "application/json"}
+        headers = {**self.headers, "Content-Type": "application/json"}
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http,

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.pool import Pool
-from events.feed import Feed
 from events.tree.notes import VerifierKey
 from service.amc.account_routes import account_routes
 from service.amc.connecting import AccountDesk
@@ -53,6 +52,7 @@ from service.results.routes import result_routes
 from service.results.store import ResultStore
 from service.results.versions import version_route
 from service.schedules.routes import schedule_routes
+from service.stream.fanout import Fanout
 from service.stream.routes import stream_routes
 from service.teams.limits import Teams
 from service.teams.routes import team_routes
@@ -76,7 +76,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool
     commands: Commands
     teams: Teams
-    feed: Feed
+    fanout: Fanout
     store: ResultStore
     clock: Clock
     accounts: AccountDesk
@@ -119,7 +119,7 @@ def create_app(parts: Parts) -> Starlette:
         *result_routes(pool, parts.store),
         version_route(pool),
         *schedule_routes(pool, commands, teams, parts.store, clock, parts.texts),
-        *stream_routes(pool, parts.feed, parts.stopping, parts.door.lapsed),
+        *stream_routes(pool, parts.fanout, parts.stopping, parts.door.lapsed),
         *audit_routes(pool),
         *tree_routes(pool, parts.witnesses),
         export_route(pool, published_schemas()),

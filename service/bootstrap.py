@@ -43,7 +43,7 @@ log = structlog.get_logger()
 LAST_APPENDS = 5.0
 
 # They are drained at once, and closed in the opposite order: the API first, while all else still works.
-START_ORDER: tuple[Role, ...] = ("projector", "tree", "worker", "admission", "scheduler", "api")
+START_ORDER: tuple[Role, ...] = ("projector", "tree", "worker", "admission", "scheduler", "publisher", "api")
 
 
 class Program(msgspec.Struct, frozen=True):

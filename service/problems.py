@@ -68,6 +68,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "idempotency_key_reused": (422, "The idempotency key came before with another content"),
     "cosignature_refused": (422, "The co-signature cannot be taken"),
     "rate_limited": (429, "More requests than your rate allows"),
+    "too_many_streams": (429, "As many live streams are open as are allowed"),
     "internal": (500, "The service failed"),
     "result_missing": (500, "A stored result is not where it was put"),
     "result_damaged": (500, "A stored result is not what was put there"),

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Generator
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-HANG_UP = "report_builder.hang_up"
-"""The extension of a request's scope that cuts its connection at once, with all that waits to be sent."""
+TRANSPORT = "report_builder.transport"
+"""The extension of a request's scope that answers the transport of its connection, null where that is closed: ASGI
+has no means to bound what waits to be sent, or to cut it off."""
 
 
 @contextlib.asynccontextmanager
@@ -44,7 +45,7 @@ async def serving(app: ASGIApp, host: str, port: int, *, grace: float) -> AsyncI
             timeout_graceful_shutdown=max(1, round(grace)),
         )
         server = _Server(config)
-        server.config.app = _with_hang_up(app, server)
+        server.config.app = _with_transport(app, server)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not task.done():
             await asyncio.sleep(0.002)
@@ -56,16 +57,17 @@ async def serving(app: ASGIApp, host: str, port: int, *, grace: float) -> AsyncI
             await task
 
 
-def _with_hang_up(app: ASGIApp, server: uvicorn.Server) -> ASGIApp:
-    """Gives each request the means to cut its own connection, which ASGI has none for."""
+def _with_transport(app: ASGIApp, server: uvicorn.Server) -> ASGIApp:
+    """Gives each request the transport of its own connection."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        def hang_up() -> None:
-            for connection in list(server.server_state.connections):
-                if getattr(connection, "client", None) == scope.get("client") and connection.transport:
-                    connection.transport.abort()
+        def transport() -> asyncio.Transport | None:
+            for connection in server.server_state.connections:
+                if getattr(connection, "client", None) == scope.get("client"):
+                    return connection.transport
+            return None
 
-        await app({**scope, "extensions": {**scope.get("extensions", {}), HANG_UP: hang_up}}, receive, send)
+        await app({**scope, "extensions": {**scope.get("extensions", {}), TRANSPORT: transport}}, receive, send)
 
     return wrapped
 

@@ -58,6 +58,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     process."""
     amqp_prefix: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=100)] = "report_builder"
     """Begins every queue's name, so that two deployments can share a broker."""
+    amqp_log_days: Count = 30
+    """How long RabbitMQ keeps events in the stream queue of the log."""
+    amqp_log_bytes: Annotated[int, Meta(ge=10_000_000)] = 5_000_000_000
+    """How much of them it keeps."""
     worker_concurrency: Count = 16
     """Deliveries that one worker process works on at once."""
 
@@ -75,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Names in a Host header that are ours, besides loopback's and `public_url`'s."""
     cors_origins: tuple[str, ...] = ()
     """Other sites whose pages may call the API, such as `https://tools.example.com`."""
+    streams_per_user: Count = 50
+    """Live event streams that one user may have open at once on one API process."""
 
     # Operations
     metrics_host: str = "127.0.0.1"

@@ -40,8 +40,8 @@ TRANSPORT_SECURITY = "max-age=63072000"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SENT_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID", "Report-Builder-Team")
 SHOWN_HEADERS = (
-    "Content-Disposition", "ETag", "Location", "More", "Next-After", "RateLimit", "RateLimit-Policy", "Report-Run",
-    "Complete-Through", "Report-Drift", "Report-Segments", "Retry-After", "WWW-Authenticate",
+    "Content-Disposition", "ETag", "Location", "Log-Head", "More", "Next-After", "RateLimit", "RateLimit-Policy",
+    "Report-Run", "Complete-Through", "Report-Drift", "Report-Segments", "Retry-After", "WWW-Authenticate",
 )  # fmt: skip
 
 

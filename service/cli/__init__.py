@@ -16,6 +16,7 @@ COMMANDS = {
     "collections": "service.data_collections.cli:collections",
     "dead-letters": "service.letters.cli:dead_letters",
     "demo": "service.cli.demo:demo",
+    "events": "service.stream.cli:events",
     "migrate": "service.cli.migrate:migrate",
     "persons": "service.persons.cli:persons",
     "projections": "service.cli.projections:projections",

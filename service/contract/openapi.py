@@ -37,6 +37,7 @@ TAGS = {
     "readyz": "operations",
     "metrics": "operations",
     "openapi.json": "contract",
+    "asyncapi.json": "contract",
     "docs": "contract",
     "schemas": "contract",
 }

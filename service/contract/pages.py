@@ -23,7 +23,12 @@ def operations_page(document: Json) -> str:
     ]
     schemas = document["components"]["schemas"]
     body: list[str] = [_markdown(document["info"]["description"])]
-    body.append('<p><a href="/openapi.json">OpenAPI 3.1 document</a> · <a href="/docs/errors">Errors</a></p>')
+    links = (
+        '<a href="/openapi.json">OpenAPI 3.1 document</a>',
+        '<a href="/asyncapi.json">AsyncAPI 3.0 document</a> of the event stream',
+        '<a href="/docs/errors">Errors</a>',
+    )
+    body.append(f"<p>{' · '.join(links)}</p>")
     for area in areas:
         body.append(f'<h2 id="{escape(area)}">{escape(area)}</h2>')
         body += [

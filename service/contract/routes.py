@@ -1,4 +1,4 @@
-"""`/openapi.json`, its pages under `/docs`, and the schemas that events name as their `dataschema`."""
+"""`/openapi.json`, `/asyncapi.json`, the pages under `/docs`, and the schemas that events name: their `dataschema`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from events.registry import REGISTRY
+from service.contract.asyncapi import asyncapi
 from service.contract.event_schemas import published_schemas
 from service.contract.openapi import openapi
 from service.contract.pages import catalogue_page, operations_page
@@ -37,6 +39,9 @@ def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[E
     async def document(request: Request) -> Response:
         return Response(encoded, media_type="application/json")
 
+    async def events_document(request: Request) -> Response:
+        return Response(asyncapi_encoded, media_type="application/json")
+
     async def operations(request: Request) -> Response:
         return Response(operations_html, headers=PAGE_HEADERS, media_type=HTML)
 
@@ -50,7 +55,7 @@ def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[E
         name, number = request.path_params["event_type"], request.path_params["schema_version"]
         schema = schemas.get((name, number))
         if schema is None:
-            raise Refused("not_found", f"this release does not write events of type {name}, version {number}")
+            raise Refused("not_found", f"there are no events of type {name}, version {number}")
         return Response(schema, media_type=SCHEMA)
 
     own = [
@@ -59,6 +64,14 @@ def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[E
             "/openapi.json",
             document,
             summary="This document: what each operation takes, answers and refuses",
+            answer=dict[str, Any],
+            public=True,
+        ),
+        Endpoint(
+            "GET",
+            "/asyncapi.json",
+            events_document,
+            summary="The event stream: every event as it is sent, over HTTP and over AMQP",
             answer=dict[str, Any],
             public=True,
         ),
@@ -81,5 +94,6 @@ def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[E
     operations_html = operations_page(described).encode()
     catalogue_html = catalogue_page().encode()
     css = files("service.contract").joinpath("style.css").read_bytes()
+    asyncapi_encoded = msgspec.json.encode(asyncapi(REGISTRY))
     schemas = published_schemas()
     return own

@@ -66,6 +66,7 @@ _amc_seconds = _histogram("amc_request_seconds", "One request to Amazon, without
 _http_requests = _counter("http_requests", "Requests answered.", "method", "route", "status")
 _http_seconds = _histogram("http_request_seconds", "Until an answer begins.", QUICK, "method", "route")
 _streams = Gauge("event_streams_open", "Live event streams open now.", namespace=PREFIX, registry=REGISTRY)
+_published = _counter("events_published", "Events that RabbitMQ has confirmed to this process.")
 _lateness = _histogram("schedule_lateness_seconds", "From a schedule's next run being due to its decision.", LATE)
 
 _event_of = cache(_events.labels)
@@ -127,6 +128,11 @@ def stream_open() -> Iterator[None]:
     """Counts a live event stream while it is open."""
     with _streams.track_inprogress():
         yield
+
+
+def published(events: int) -> None:
+    """So many events were confirmed by RabbitMQ."""
+    _published.inc(events)
 
 
 def schedule_decided(late: float) -> None:

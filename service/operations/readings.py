@@ -38,6 +38,11 @@ SELECT instance_id, lane, sum(segments_total - segments_completed - segments_fai
  WHERE finished_at IS NULL
  GROUP BY instance_id, lane
 """
+PUBLISHER = """
+SELECT position, greatest(extract(epoch FROM clock_timestamp() - held_until), 0)::float8 AS gone,
+       coalesce((SELECT max(a.position) FROM report_builder_audit a), 0) AS head
+  FROM subscriptions WHERE subscriber = 'amqp'
+"""
 NEXT_DUE = "SELECT min(next_run_at) FROM workflow_schedules WHERE status = 'active'"
 
 
@@ -171,6 +176,21 @@ def queues_reading(broker: Broker) -> Look:
 def _kind(queue: str) -> str:
     """`work`, `wait` or `dead`: the first word behind the prefix, in which no dot may be."""
     return queue.split(".")[1]
+
+
+def publisher_reading(pool: Pool) -> Look:
+    """How far the log is sent to RabbitMQ, and for how long no process has been sending it."""
+
+    async def look() -> Sequence[Metric]:
+        rows = await pool.fetch(PUBLISHER)
+        behind = [((), max(row["head"] - row["position"], 0)) for row in rows]
+        gone = [((), row["gone"]) for row in rows]
+        return (
+            gauge("publisher_lag_events", "Events that RabbitMQ has not confirmed.", (), behind),
+            gauge("publisher_gone_seconds", "How long no process has been sending the log.", (), gone),
+        )
+
+    return look
 
 
 def schedules_reading(pool: Pool, clock: Clock) -> Look:

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Role = Literal["api", "admission", "projector", "scheduler", "tree", "worker"]
+Role = Literal["api", "admission", "projector", "publisher", "scheduler", "tree", "worker"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -22,6 +22,7 @@ from service.results.stores import create_store
 from service.roles.process import Process
 from service.roles.shared import open_connections, open_session
 from service.server import serving
+from service.stream.fanout import Fanout
 from service.teams.limits import Limits, Teams
 from service.tree.witnesses import witness_keys
 
@@ -40,6 +41,8 @@ async def start(process: Process) -> None:
     errors = ErrorCounts(pool, kept_days=settings.error_counts_days)
     stack.push_async_callback(errors.close)
     process.start("error counts", errors.run())
+    fanout = Fanout(process.feed, streams_per_user=settings.streams_per_user)
+    process.start("fan-out", fanout.run())
     stopping = asyncio.Event()
     texts = PersonalTexts(pool, SecretKeys(settings))
     app = create_app(
@@ -47,7 +50,7 @@ async def start(process: Process) -> None:
             pool=pool,
             commands=Commands(pool, process.writer, texts),
             teams=Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules)),
-            feed=process.feed,
+            fanout=fanout,
             store=store,
             clock=process.clock,
             accounts=AccountDesk(pool, accounts, Vault(pool, SecretKeys(settings)), settings),

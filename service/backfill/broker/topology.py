@@ -1,15 +1,20 @@
 """Every queue of the broker: its name, its arguments and why, declared here and nowhere else.
 
-Messages go through the default exchange, whose routing key is a queue's name: there is no exchange and no
-binding that could get lost. Only what RabbitMQ 3.10 and 4.x both accept is used.
+Messages of the backfill go through the default exchange, whose routing key is a queue's name: there is no exchange and
+no binding that could get lost. Only what RabbitMQ 3.10 and 4.x both accept is used.
 
     publish ──▶ work.<lane> ──handler raises 11 times, or gives up, or unreadable──▶ dead
     publish with a delay ──▶ wait.<lane>.<delay> ──time is up──▶ work.<lane>
+
+Events for other programs go through an exchange, to which these bind what they like:
+
+    the log ──▶ events (topic) ──all──▶ log (a stream: reading takes nothing out of it)
 """
 
 from __future__ import annotations
 
 import msgspec
+from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import ChannelPreconditionFailed
 
@@ -64,6 +69,40 @@ class Topology:
             for (lane, delay), name in self._waits.items()
         ]
         return [dead, *work, *waits]
+
+
+class LogTopology:
+    """The exchange that events are sent to, and the stream queue that keeps them `days` and at most `size` bytes."""
+
+    def __init__(self, prefix: str = PREFIX, *, days: int = 30, size: int = 5_000_000_000) -> None:
+        self.days = days
+        self.exchange = f"{prefix}.events"
+        self.queue = QueueDeclaration(
+            f"{prefix}.log",
+            {
+                "x-queue-type": "stream",
+                "x-max-age": f"{days}D",
+                "x-max-length-bytes": size,
+                # Retention drops whole segments: small ones keep close to what is asked for.
+                "x-stream-max-segment-size-bytes": min(max(size // 20, 1_000_000), 500_000_000),
+            },
+        )
+
+
+async def declare_log(channel: AbstractChannel, topology: LogTopology, timeout: float) -> None:
+    """Makes sure that exchange, queue and binding exist. Raises BrokerRefused where one has other settings."""
+    name = topology.queue.name
+    try:
+        exchange = await channel.declare_exchange(topology.exchange, ExchangeType.TOPIC, durable=True, timeout=timeout)
+        queue = await channel.declare_queue(
+            name, durable=True, arguments=dict(topology.queue.arguments), timeout=timeout
+        )
+    except ChannelPreconditionFailed as error:
+        raise BrokerRefused(
+            f"The queue {name} or the exchange {topology.exchange} exists with other settings ({error}). Delete the"
+            " queue: it is filled again from the log. Or choose another queue prefix."
+        ) from error
+    await queue.bind(exchange, "#", timeout=timeout)
 
 
 def delay_name(delay: float) -> str:

@@ -150,7 +150,10 @@ async def test_a_last_event_id_that_is_no_position_is_refused(api: Service, id: 
     assert (answer.status, answer.json["code"]) == (400, "bad_request")
 
 
-async def test_two_readers_get_the_same_and_filters_tell_how_far_they_are(api: Service) -> None:
+async def test_two_readers_get_the_same_and_filters_tell_how_far_they_are(
+    api: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.stream.live.CHECKPOINT_SECONDS", 0.0)
     async with reading(api) as all_events, reading(api, "?type=workflow.created") as quiet:
         assert (await all_events.next()).event == (await quiet.next()).event == "caught-up"
         for _ in range(3):
@@ -175,7 +178,7 @@ async def test_a_quiet_filter_that_catches_up_gets_a_checkpoint_to_resume_from(a
 
 
 async def test_a_quiet_stream_is_kept_alive_by_comments(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.stream.routes.KEEP_ALIVE", 0.05)
+    monkeypatch.setattr("service.stream.live.KEEP_ALIVE", 0.05)
     async with reading(api) as reader:
         assert (await reader.next()).event == "caught-up"
         assert [(await reader.next()).comment for _ in range(3)] == ["keep-alive"] * 3
@@ -199,7 +202,7 @@ async def test_a_reader_that_goes_away_leaves_no_task_behind(api: Service) -> No
 async def test_a_reader_that_takes_nothing_is_cut_off(
     api: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("service.stream.routes.SEND_TIMEOUT", 0.2)
+    monkeypatch.setattr("service.stream.live.SEND_TIMEOUT", 0.2)
     sql = "SELECT " + "x" * 90_000
     for number in range(60):
         await api.done("/api/workflows", {"name": f"W{number}", "sql_query": sql})

@@ -28,7 +28,7 @@ async def test_pages_add_up_to_the_log(api: Service) -> None:
     count = await api.program.pool.fetchval("SELECT count(*) FROM report_builder_audit")
     assert [int(event["sequence"]) for event in events] == list(range(1, count + 1))
     page = await api.read(f"/api/events?after={count}")
-    assert page == {"events": [], "next_after": count, "more": False}
+    assert page == {"events": [], "next_after": count, "more": False, "head": count}
 
 
 async def test_filters_by_type_stream_and_workflow(api: Service) -> None:
@@ -89,8 +89,8 @@ async def test_ndjson_has_one_event_a_line_and_says_where_to_go_on(api: Service)
 
 
 async def test_a_page_looks_at_a_bounded_part_of_the_log(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.stream.routes.MAX_LOOKED_AT", 5)
-    monkeypatch.setattr("service.stream.routes.BATCH", 5)
+    monkeypatch.setattr("service.stream.pages.MAX_LOOKED_AT", 5)
+    monkeypatch.setattr("events.ranges.RANGE", 5)
     for _ in range(12):
         await api.report()
     page = await api.read("/api/events?type=nothing.happened")

@@ -10,12 +10,20 @@ from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
+from aio_pika import ExchangeType
 
 from service.backfill.broker import DELAYS, DELIVERY_LIMIT, create_broker
 from service.backfill.broker.amqp import AmqpBroker
 from service.backfill.broker.memory import MemoryBroker
 from service.backfill.broker.port import lane_shares, lane_slots, wait_class
-from service.backfill.broker.topology import QueueDeclaration, Topology, declare, delay_name
+from service.backfill.broker.topology import (
+    LogTopology,
+    QueueDeclaration,
+    Topology,
+    declare,
+    declare_log,
+    delay_name,
+)
 
 # Each of these is known to 3.10 and to 4.3 for quorum queues, and means the same. Not among them, since RabbitMQ 4
 # refuses, ignores or changed it: x-max-priority, x-ha-* and what else mirrored classic queues, x-queue-mode,
@@ -60,6 +68,25 @@ async def test_every_queue_is_declared_so_that_every_version_takes_it() -> None:
     assert [call[0] for call in channel.mock_calls if not call[0].startswith("declare_queue")] == []  # no exchange
 
 
+# The same for stream queues. Not among them: x-initial-cluster-size and x-queue-leader-locator, which are the
+# operator's, and what a stream has no meaning for, such as a delivery limit or a message's time to live.
+KNOWN_OF_STREAMS = {"x-queue-type", "x-max-age", "x-max-length-bytes", "x-stream-max-segment-size-bytes"}
+
+
+async def test_exchange_and_stream_queue_of_the_log_are_declared_so_that_every_version_takes_them() -> None:
+    channel = AsyncMock()
+    await declare_log(channel, LogTopology("mine", days=7, size=10_000_000), 1)
+    [exchange], [queue] = channel.declare_exchange.await_args_list, channel.declare_queue.await_args_list
+    assert (exchange.args, exchange.kwargs["durable"]) == (("mine.events", ExchangeType.TOPIC), True)
+    assert (queue.args, queue.kwargs["durable"]) == (("mine.log",), True)
+    arguments = queue.kwargs["arguments"]
+    assert arguments.keys() <= KNOWN_OF_STREAMS
+    assert (arguments["x-queue-type"], arguments["x-max-age"]) == ("stream", "7D")
+    assert 0 < arguments["x-stream-max-segment-size-bytes"] < arguments["x-max-length-bytes"] == 10_000_000
+    [bound] = channel.declare_queue.return_value.bind.await_args_list
+    assert bound.args[1] == "#"
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "fault"),
     [
@@ -94,8 +121,10 @@ def faults_of_code(source: str, *, topology: bool = False) -> list[str]:
         said = {key: value.value for key, value in options.items() if isinstance(value, ast.Constant)}
         if name in ("declare_queue", "queue_declare") and not topology:
             faults.append(f"{name}: queues are declared in topology.py alone")
-        if name in ("declare_exchange", "exchange_declare", "bind", "queue_bind", "set_policy"):
-            faults.append(f"{name}: the default exchange is enough, and policies are the operator's")
+        if name == "set_policy" or (
+            name in ("declare_exchange", "exchange_declare", "bind", "queue_bind") and not topology
+        ):
+            faults.append(f"{name}: the log's exchange is declared in topology.py, and policies are the operator's")
         if name in ("set_qos", "basic_qos") and said.get("global_") is not False:
             faults.append(f"{name} must say global_=False: a prefetch of a whole channel is gone in RabbitMQ 4")
         if name == "Message":
@@ -126,7 +155,7 @@ def test_the_code_asks_nothing_of_rabbitmq_that_version_4_removed() -> None:
     ("source", "fault"),
     [
         ("await channel.declare_queue('mine')", "topology.py alone"),
-        ("await channel.declare_exchange('events')", "default exchange"),
+        ("await channel.declare_exchange('events')", "log's exchange"),
         ("await channel.set_qos(prefetch_count=1, global_=True)", "global_=False"),
         ("await channel.set_qos(1)", "global_=False"),
         ("Message(body, delivery_mode=DeliveryMode.PERSISTENT, expiration=5)", "expiration"),
