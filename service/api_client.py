@@ -54,7 +54,7 @@ class ApiClient:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as http,
-                http.get(self.url + path, params=given, headers=self._headers) as response,
+                http.get(self.url + path, params=given, headers=self.headers) as response,
             ):
                 if response.status >= 400:
                     raise _refusal(response.status, msgspec.json.decode(await response.read()))

@@ -17,8 +17,8 @@ ANY_ENDING = "*"
 
 
 class Events(Query, frozen=True, kw_only=True):
-    """Which events: those after a position, which was seen in `epoch`; each filter may be repeated, and lets through what it names. A `type`
-    that ends in `*` names all that begin like it."""
+    """Which events: those after a position, which was seen in `epoch`; each filter may be repeated, and lets through
+    what it names. A `type` that ends in `*` names all that begin like it."""
 
     after: Position = 0
     epoch: Annotated[int, Meta(ge=1, le=LAST_POSITION)] | None = None

@@ -35,8 +35,8 @@ class EventsByPage(Events, frozen=True, kw_only=True):
 
 
 class EventPage(Answer, frozen=True, kw_only=True):
-    """A page of CloudEvents. `next_after` is where the next page begins, to be named with `epoch`; `more` is false at the
-    log's end, which was at `head`."""
+    """A page of CloudEvents. `next_after` is where the next page begins, to be named with `epoch`; `more` is false at
+    the log's end, which was at `head`."""
 
     events: list[dict[str, Any]]
     next_after: int
