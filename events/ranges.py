@@ -10,20 +10,20 @@ from events.envelope import RecordedEvent
 from events.reader import read_after
 
 RANGE = 500
-"""Positions of a range. Ranges end at multiples of it, so that readers who began apart soon ask for the same ones."""
+"""Positions of a range, which ends at a multiple of it: readers who are about as far read the same one."""
 
 RANGE_BYTES = 4 * 1024 * 1024
-"""Of stored JSON, where fewer than RANGE events are as large: a range then ends earlier."""
+"""Of bodies: a range with more is read in parts."""
 
 KEPT_BYTES = 4 * RANGE_BYTES
-"""Of the ranges that were asked for last: readers who catch up side by side get them from there."""
+"""Of the parts that were asked for last: readers who catch up side by side get them from there."""
 
 READS_AT_ONCE = 2
 """However many readers catch up, the rest of the process needs connections, too."""
 
 
 class Ranges:
-    """What a range holds never changes: the log is only appended to."""
+    """What a range holds never changes but by what is appended at the log's end."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -33,33 +33,47 @@ class Ranges:
         self._turns = asyncio.Semaphore(READS_AT_ONCE)
 
     async def after(self, position: int) -> list[RecordedEvent]:
-        """The events after the position, up to the end of its range, or none where the log ends there. It must not
-        be changed. Raises LogDamaged and what the database raises."""
-        if (kept := self._kept.get(position)) is not None:
-            self._kept.move_to_end(position)
-            return kept
-        reading = self._reading.get(position)
+        """Events after the position, as many of its range as are at hand, or none where the log ends there. Raises
+        LogDamaged and what the database raises."""
+        start = position - position % RANGE
+        while True:
+            part = self._kept.get(start)
+            if part is None or (part[-1].position <= position and not _whole(part)):
+                part = await self._read_once(start)
+            else:
+                self._kept.move_to_end(start)
+            if not part or part[-1].position > position:
+                return part[position - start :]
+            if not _whole(part):
+                return []
+            start = part[-1].position
+
+    async def _read_once(self, start: int) -> list[RecordedEvent]:
+        reading = self._reading.get(start)
         if reading is None:
-            reading = self._reading[position] = asyncio.create_task(self._read(position))
-            reading.add_done_callback(lambda task: self._read_ended(position, task))
+            reading = self._reading[start] = asyncio.create_task(self._read(start))
+            reading.add_done_callback(lambda task: self._read_ended(start, task))
         return await asyncio.shield(reading)  # it is for others, too, when this one is cancelled
 
-    async def _read(self, position: int) -> list[RecordedEvent]:
+    async def _read(self, start: int) -> list[RecordedEvent]:
         async with self._turns:
-            return await read_after(self._pool, position, RANGE - position % RANGE, most_bytes=RANGE_BYTES)
+            return await read_after(self._pool, start, RANGE - start % RANGE, most_bytes=RANGE_BYTES)
 
-    def _read_ended(self, position: int, task: asyncio.Task[list[RecordedEvent]]) -> None:
-        del self._reading[position]
-        if task.cancelled() or task.exception() is not None:
+    def _read_ended(self, start: int, task: asyncio.Task[list[RecordedEvent]]) -> None:
+        del self._reading[start]
+        if task.cancelled() or task.exception() is not None or not task.result():
             return  # whoever waits for it has the exception
-        events = task.result()
-        # The last one of the log is still growing: the ring has it, or will.
-        size = size_of(events)
-        if size >= RANGE_BYTES or (events and events[-1].position % RANGE == 0):
-            self._kept[position] = events
-            self._kept_bytes += size
+        if (before := self._kept.pop(start, None)) is not None:
+            self._kept_bytes -= size_of(before)
+        self._kept[start] = task.result()
+        self._kept_bytes += size_of(task.result())
         while self._kept_bytes > KEPT_BYTES:
             self._kept_bytes -= size_of(self._kept.popitem(last=False)[1])
+
+
+def _whole(part: list[RecordedEvent]) -> bool:
+    """Whether it ends where a part does, and not where the log did when it was read."""
+    return part[-1].position % RANGE == 0 or size_of(part) >= RANGE_BYTES
 
 
 def size_of(events: list[RecordedEvent]) -> int:

@@ -89,15 +89,22 @@ class Fanout:
     async def after(self, position: int, wanted: EventFilter) -> Chunk:
         """What comes after the position. Raises LogDamaged and what the database raises."""
         key = (position, wanted)
-        chunk = self._chunks.get(key)
-        # One that was made when the log ended there may be far from its end by now.
-        if chunk is not None and not (chunk.at_head and self.feed.head - chunk.position >= BATCH):
-            self._chunks.move_to_end(key)
+        if (chunk := self._kept(key)) is not None:
             return chunk
         events = await self.feed.read(position)
+        if (chunk := self._kept(key)) is not None:  # another reader was first
+            return chunk
         chunk = _chunk(events, position, wanted, self.feed.head)
         if events:
             self._keep(key, chunk)
+        return chunk
+
+    def _kept(self, key: tuple[int, EventFilter]) -> Chunk | None:
+        chunk = self._chunks.get(key)
+        # One that was made when the log ended there may be far from its end by now.
+        if chunk is None or (chunk.at_head and self.feed.head - chunk.position >= BATCH):
+            return None
+        self._chunks.move_to_end(key)
         return chunk
 
     def _keep(self, key: tuple[int, EventFilter], chunk: Chunk) -> None:
