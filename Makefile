@@ -30,7 +30,7 @@ bench: benchmarks ## measure, and compare with others (ARGS=activity: pages of a
 chaos: development ## break things while it works, the long form
 	@TEST_LENGTH=long scripts/with-services pytest tests/chaos $(ARGS)
 
-soak: development ## run a year of a schedule with a fast clock, with kills of its schedulers; sign a million events
+soak: development ## a year of schedules with kills of their schedulers; a million events signed, verified, rebuilt
 	@scripts/with-services pytest tests/soak $(ARGS)
 
 schemas: development ## write the schemas of new event types and versions to docs/schemas; refuses what breaks a released one

@@ -9,23 +9,22 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import pytest
 
 from db.pool import Pool, open_pool
 from events.reader import read_after
-from projections.history import SHOWN, Moment, read_moments
-from projections.rows import Table, columns, json_columns
+from projections.history import read_moments
 from projections.runner import project_batch
 from service.audit.moments import changes
 from tests.histories import an_id, fill_history, story
 from tests.postgres import Database, Server
 from tests.service import UNKNOWN_ID, Service
+from tests.states import compare_states
 
 EVENTS = 20_000
-MOMENTS = 12
-STREAMS_AT_EACH = 40
-"""Of each category, at each moment."""
+MOMENTS = 10
+EACH = 12
+"""Things of each category, at each moment."""
 
 
 @asynccontextmanager
@@ -33,45 +32,6 @@ async def connected(database: Database) -> AsyncIterator[Pool]:
     pool = await open_pool(database.service_url)
     yield pool
     await pool.close()
-
-
-async def stored_rows(pool: Pool, table: Table[Any]) -> dict[str, dict[str, Any]]:
-    """By key, each column as it compares with a folded one."""
-    rows = await pool.fetch(f"SELECT {', '.join(columns(table))} FROM {table.name}")
-    return {str(row[table.key]): comparable(table, dict(row)) for row in rows}
-
-
-def comparable(table: Table[Any], row: dict[str, Any]) -> dict[str, Any]:
-    texts = json_columns(table)
-    return {
-        name: msgspec.json.decode(value) if name in texts and value is not None else value
-        for name, value in row.items()
-    }
-
-
-def folded_rows(moment: Moment) -> dict[str, dict[str, dict[str, Any]]]:
-    return {
-        table.name: {
-            str(getattr(row, table.key)): comparable(table, msgspec.structs.asdict(row))
-            for row in moment.rows[table.name]
-        }
-        for tables in SHOWN.values()
-        for table in tables
-        if table.name in moment.rows
-    }
-
-
-# Which column of a table names the thing whose stream is asked about.
-OWNER = {
-    "report": "report_id",
-    "collection": "collection_id",
-    "segment": "segment_id",
-    "schedule": "schedule_id",
-    "team": "team_id",
-    "instance": "instance_id",
-    "workflow": "workflow_id",
-    "account": "account_id",
-}
 
 
 async def test_a_state_is_what_a_database_holds_that_has_applied_just_the_events_before(
@@ -91,20 +51,8 @@ async def test_a_state_is_what_a_database_holds_that_has_applied_just_the_events
         await fill_history(prefix, EVENTS)
         for before, position in pairwise([0, *positions]):
             await apply(tables, before, position)
-            for category, shown in SHOWN.items():
-                stored = {table.name: await stored_rows(tables, table) for table in shown}
-                column = OWNER[category]
-                ids = sorted({str(row[column]) for row in stored[shown[0].name].values()})
-                for id in chance.sample(ids, min(STREAMS_AT_EACH // len(shown), len(ids))):
-                    wanted = {
-                        name: {key: row for key, row in rows.items() if str(row[column]) == id}
-                        for name, rows in stored.items()
-                    }
-                    async with log.acquire() as connection, connection.transaction():
-                        (moment,) = await read_moments(connection, f"{category}-{id}", [position])
-                    assert folded_rows(moment) == wanted, (category, id, position)
-                    compared += 1
-    assert compared > MOMENTS * 100
+            compared += await compare_states(log, tables, "public", position, chance, EACH)
+    assert compared > MOMENTS * EACH * 7
     record_property("cases", compared)
 
 

@@ -30,7 +30,7 @@ def references(value: object) -> list[str]:
 
 def payload(event_type: str) -> dict[str, Any]:
     """The schema of what is sent of an event, with all that it refers to."""
-    message = DOCUMENT["components"]["messages"][event_type]
+    message: dict[str, Any] = DOCUMENT["components"]["messages"][event_type]
     return message["payload"] | {"components": DOCUMENT["components"]}
 
 

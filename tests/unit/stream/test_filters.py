@@ -64,7 +64,7 @@ def test_an_event_without_user_or_workflow_passes_no_filter_by_them() -> None:
 
 
 def test_without_more_the_team_that_the_request_is_for_is_read() -> None:
-    assert filter_of(Events(), CALLER).teams == {"a"}
+    assert filter_of(Events(), CALLER).teams == frozenset({"a"})
 
 
 def test_other_teams_are_for_their_members_and_for_auditors() -> None:
@@ -76,7 +76,7 @@ def test_other_teams_are_for_their_members_and_for_auditors() -> None:
     with pytest.raises(Refused):
         filter_of(Events(team=("c",)), AUDITOR)
     assert filter_of(Events(all_teams=True), AUDITOR).teams is None
-    assert filter_of(Events(all_teams=True, team=("c",)), AUDITOR).teams == {"c"}
+    assert filter_of(Events(all_teams=True, team=("c",)), AUDITOR).teams == frozenset({"c"})
 
 
 def test_equal_filters_are_one_key() -> None:
