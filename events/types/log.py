@@ -6,13 +6,16 @@ from datetime import datetime
 
 import msgspec
 
+from events.personal import OtherText
+
 
 class ProjectionRebuilt(msgspec.Struct, frozen=True):
     """A projection was built again from position 1 and replaced the live one at `position`.
 
     The counts are of live rows that no event explained, rows that were missing, and rows that differed. `digest` is a
-    SHA-256 of the rows as they now are, equal for equal rows; `by` the database's role that did it; `reason` what the
-    person said. Null, all three, in what the first releases have recorded.
+    SHA-256 of the rows as they now are, equal for equal rows; `by` the database's role that did it; `reason` what was
+    said at the command line, by no person that the service knows, so that it stands as it is. Null, all three, in what
+    the first releases have recorded.
     """
 
     projection: str
@@ -22,7 +25,7 @@ class ProjectionRebuilt(msgspec.Struct, frozen=True):
     rows_changed: int
     digest: str | None = None
     by: str | None = None
-    reason: str | None = None
+    reason: OtherText | None = None
 
 
 class KeyRotated(msgspec.Struct, frozen=True):

@@ -8,7 +8,8 @@ no binding that could get lost. Only what RabbitMQ 3.10 and 4.x both accept is u
 
 Events for other programs go through an exchange, to which these bind what they like:
 
-    the log ──▶ events (topic) ──all──▶ log (a stream: reading takes nothing out of it)
+    the log    ──▶ events (topic)      ──all──▶ log (a stream: reading takes nothing out of it)
+    tree heads ──▶ tree-heads (fanout) ──all──▶ tree-heads (a stream)
 """
 
 from __future__ import annotations
@@ -103,6 +104,24 @@ async def declare_log(channel: AbstractChannel, topology: LogTopology, timeout: 
             " queue: it is filled again from the log. Or choose another queue prefix."
         ) from error
     await queue.bind(exchange, "#", timeout=timeout)
+
+
+def heads_name(prefix: str) -> str:
+    """Of the exchange that signed tree heads are sent to, and of the stream queue that keeps them, all of them."""
+    return f"{prefix}.tree-heads"
+
+
+async def declare_heads(channel: AbstractChannel, name: str, timeout: float) -> None:
+    """Makes sure that exchange, queue and binding exist. Raises BrokerRefused where one has other settings."""
+    try:
+        exchange = await channel.declare_exchange(name, ExchangeType.FANOUT, durable=True, timeout=timeout)
+        queue = await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "stream"}, timeout=timeout)
+    except ChannelPreconditionFailed as error:
+        raise BrokerRefused(
+            f"The queue or the exchange {name} exists with other settings ({error}). Rename or delete it, or choose"
+            " another queue prefix."
+        ) from error
+    await queue.bind(exchange, timeout=timeout)
 
 
 def delay_name(delay: float) -> str:

@@ -112,7 +112,7 @@ async def test_heads_are_messages_of_a_stream(pool: Pool, database: Database, tm
                     break
         assert sizes == [2, 4, 6]
         await channel.queue_delete(place.queue)
-        await channel.exchange_delete(place.exchange)
+        await channel.exchange_delete(place.queue)
     finally:
         await place.close()
         await connection.close()

@@ -31,7 +31,7 @@ def references(value: object) -> list[str]:
 def payload(event_type: str) -> dict[str, Any]:
     """The schema of what is sent of an event, with all that it refers to."""
     message: dict[str, Any] = DOCUMENT["components"]["messages"][event_type]
-    return message["payload"] | {"components": DOCUMENT["components"]}
+    return {**message["payload"], "components": DOCUMENT["components"]}
 
 
 def test_the_document_is_valid() -> None:
