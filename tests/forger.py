@@ -13,7 +13,7 @@ from events.tree.heads import TreeHead
 from events.tree.notes import Note, SigningKey
 from events.tree.store import forget_tiles, grow, load_edge
 from report_builder_verify.bundle import Bundle
-from report_builder_verify.checks import Verdict, Wanted, verify
+from report_builder_verify.checks import Findings, Wanted, verify
 from report_builder_verify.notes import read_head, read_key
 from service.audit.export import choose_part, export
 from service.contract.event_schemas import published_schemas
@@ -87,7 +87,7 @@ async def exported(connection: Connection, file: Path, first: int | None = None,
     return file
 
 
-def verified(file: Path, key: SigningKey, *kept: str, wanted: Wanted | None = None) -> Verdict:
+def verified(file: Path, key: SigningKey, *kept: str, wanted: Wanted | None = None) -> Findings:
     """What the verifier says."""
     with Bundle(file) as bundle:
         return verify(bundle, [read_key(key.verifier.text)], [read_head(note) for note in kept], wanted)

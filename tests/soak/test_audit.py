@@ -64,9 +64,9 @@ async def test_a_million_events_are_verified_and_every_forgery_of_them_is_found(
             await forge(owner, stage)
             file = await exported(owner, tmp_path / "forged.zip")
             await transaction.rollback()
-            verdict = verified(file, stage.key, *([kept] if name in FORGERIES_OF_ALL else []))
-            assert (verdict.outcome, (verdict.first, verdict.last)) == ("tampered", where(stage)), name
-            tell(f"{name}: found at {verdict.first} to {verdict.last}, {verdict.reason}")
+            findings = verified(file, stage.key, *([kept] if name in FORGERIES_OF_ALL else []))
+            assert (findings.outcome, (findings.first, findings.last)) == ("tampered", where(stage)), name
+            tell(f"{name}: found at {findings.first} to {findings.last}, {findings.reason}")
         await owner.close()
 
 
@@ -76,12 +76,12 @@ def _measure(file: Path, stage: Stage, tell: Callable[[str], None]) -> None:
     began = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        verdict = msgspec.json.decode(process.stdout.read())
+        findings = msgspec.json.decode(process.stdout.read())
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - began
     memory = usage.ru_maxrss * 1024
-    assert (process.returncode, verdict["outcome"], verdict["heads_checked"]) == (0, "sound", HEADS), verdict
+    assert (process.returncode, findings["outcome"], findings["heads_checked"]) == (0, "sound", HEADS), findings
     ratio = _hashing(file) / seconds
     tell(f"verified at {EVENTS / seconds:,.0f}/s, {ratio:.2f} of hashing alone; {memory / 1024**2:.0f} MiB")
     assert memory < MOST_MEMORY

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from report_builder_verify.bundle import Bundle, Damaged, NotABundle, Unfinished
-from report_builder_verify.checks import Verdict, Wanted, verify
+from report_builder_verify.checks import Findings, Wanted, verify
 from report_builder_verify.notes import NotReadable, PublicKey, TreeHead, key_ring, read_head, read_key, signed_by_log
 
 EXIT_CODES = {"sound": 0, "tampered": 1, "incomplete": 3}
@@ -40,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keys = [key for text in options.key for key in _keys(text)]
         kept = [head for name in options.head for head in _kept_heads(Path(name), keys)]
         wanted = Wanted(options.from_position, options.to_position, options.team)
-        verdict = _verdict(options.bundle, keys, kept, wanted)
+        findings = _verdict(options.bundle, keys, kept, wanted)
     except (Unusable, NotABundle, OSError) as error:
         print(f"report-builder-verify: {error}", file=sys.stderr)
         return USAGE
-    print(json.dumps(asdict(verdict), ensure_ascii=False) if options.json else _in_words(verdict, bool(kept)))
-    return EXIT_CODES[verdict.outcome]
+    print(json.dumps(asdict(findings), ensure_ascii=False) if options.json else _in_words(findings, bool(kept)))
+    return EXIT_CODES[findings.outcome]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,20 +76,20 @@ def _parser() -> argparse.ArgumentParser:
         "--to", dest="to_position", type=int, metavar="N", help="you asked for a part that ends with it"
     )
     parser.add_argument("--team", help="you asked for the bodies of this team alone")
-    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
 
 
-def _verdict(path: Path, keys: Sequence[PublicKey], kept: Sequence[TreeHead], wanted: Wanted) -> Verdict:
+def _verdict(path: Path, keys: Sequence[PublicKey], kept: Sequence[TreeHead], wanted: Wanted) -> Findings:
     try:
         with Bundle(path) as bundle:
             return verify(
                 bundle, keys, kept, wanted, _progress(bundle.last) if sys.stderr.isatty() else lambda at: None
             )
     except Unfinished as error:
-        return Verdict("incomplete", str(error))
+        return Findings("incomplete", str(error))
     except Damaged as error:
-        return Verdict("tampered", f"the bundle is damaged: {error}")
+        return Findings("tampered", f"the bundle is damaged: {error}")
 
 
 def _keys(text: str) -> list[PublicKey]:
@@ -125,36 +125,37 @@ def _progress(last: int) -> Callable[[int], None]:
     return show
 
 
-def _in_words(verdict: Verdict, kept: bool) -> str:
-    """The verdict for a person: the outcome in the first line, then what it rests on."""
-    first, last, head = verdict.first, verdict.last, verdict.head
+def _in_words(findings: Findings, kept: bool) -> str:
+    """The findings for a person: the outcome in the first line, then what it rests on."""
+    first, last, head = findings.first, findings.last, findings.head
     where = f", position {first}" if first else ""
     if first and last and last > first:
         where = (
-            f", positions {first} to {last}" if verdict.outcome == "incomplete" else f", at one of {first} to {last}"
+            f", positions {first} to {last}" if findings.outcome == "incomplete" else f", at one of {first} to {last}"
         )
-    if verdict.outcome == "sound":
-        part = f"the events of positions {verdict.checked_from} to {verdict.checked_to} are the ones that were recorded"
-        return "\n".join([f"SOUND: {part}", *_grounds(verdict, kept), "", "Keep this tree head:", "", head["note"]])
-    lines = [f"{verdict.outcome.upper()}{where}: {verdict.reason}"]
-    if verdict.outcome == "incomplete" and head:
+    if findings.outcome == "sound":
+        part = f"positions {findings.checked_from} to {findings.checked_to}"
+        sound = f"SOUND: the events of {part} are the ones that were recorded"
+        return "\n".join([sound, *_grounds(findings, kept), "", "Keep this tree head:", "", head["note"]])
+    lines = [f"{findings.outcome.upper()}{where}: {findings.reason}"]
+    if findings.outcome == "incomplete" and head:
         lines += ["Of what is there nothing is wrong. Where you asked for a part, name it: --from, --to, --team"]
-        lines += _grounds(verdict, kept)
+        lines += _grounds(findings, kept)
     return "\n".join(lines)
 
 
-def _grounds(verdict: Verdict, kept: bool) -> Iterator[str]:
-    """What a verdict rests on, and what it does not say."""
-    head = verdict.head
+def _grounds(findings: Findings, kept: bool) -> Iterator[str]:
+    """What the findings rest on, and what they do not say."""
+    head = findings.head
     yield f"the tree has {head['size']} events and the root {head['root']}, as {head['origin']} has signed it"
-    if verdict.witnesses:
-        yield f"co-signed by {', '.join(verdict.witnesses)}"
-    yield f"tree heads that hold: {verdict.heads_checked}, and of those that you kept {verdict.kept_heads_checked}"
-    if verdict.heads_of_unknown_signers:
-        yield f"tree heads that fit, signed by keys that you did not name: {verdict.heads_of_unknown_signers}"
-    if verdict.bodies_not_there:
-        yield f"bodies that are not in the bundle, and were not seen: {verdict.bodies_not_there}"
-    for epoch in verdict.epochs:
+    if findings.witnesses:
+        yield f"co-signed by {', '.join(findings.witnesses)}"
+    yield f"tree heads that hold: {findings.heads_checked}, and of those that you kept {findings.kept_heads_checked}"
+    if findings.heads_of_unknown_signers:
+        yield f"tree heads that fit, signed by keys that you did not name: {findings.heads_of_unknown_signers}"
+    if findings.bodies_not_there:
+        yield f"bodies that are not in the bundle, and were not seen: {findings.bodies_not_there}"
+    for epoch in findings.epochs:
         yield (
             f"epoch {epoch['epoch']} begins at position {epoch['position']}, after a restore: before it the log is what"
             f" was signed up to position {epoch['proven_size']}"

@@ -37,7 +37,7 @@ class Wanted:
 
 
 @dataclass
-class Verdict:
+class Findings:
     """What was found: where it was altered or is not complete, `first` to `last`, and why; and what that rests on."""
 
     outcome: Literal["sound", "tampered", "incomplete"] = "sound"
@@ -68,26 +68,27 @@ def verify(
     kept: Sequence[TreeHead] = (),
     wanted: Wanted | None = None,
     progress: Callable[[int], None] = lambda position: None,
-) -> Verdict:
+) -> Findings:
     """Checks all of it. `kept` are heads that the auditor has kept, each signed by one of the keys. `progress` hears of
     positions now and then."""
-    verdict = Verdict(checked_from=bundle.first, checked_to=bundle.last)
+    findings = Findings(checked_from=bundle.first, checked_to=bundle.last)
     try:
-        _Pass(bundle, keys, kept, verdict).run(wanted or Wanted(), progress)
+        _Pass(bundle, keys, kept, findings).run(wanted or Wanted(), progress)
     except Tampered as found:
-        verdict.outcome, verdict.reason, verdict.first, verdict.last = "tampered", found.reason, found.first, found.last
+        findings.outcome, findings.reason = "tampered", found.reason
+        findings.first, findings.last = found.first, found.last
     except Damaged as found:
-        verdict.outcome, verdict.reason = "tampered", f"the bundle is damaged: {found}"
+        findings.outcome, findings.reason = "tampered", f"the bundle is damaged: {found}"
     except Unfinished as found:
-        verdict.lacks(str(found))
-    return verdict
+        findings.lacks(str(found))
+    return findings
 
 
 class _Pass:
     """One pass over a bundle."""
 
-    def __init__(self, bundle: Bundle, keys: Iterable[PublicKey], kept: Sequence[TreeHead], verdict: Verdict) -> None:
-        self._bundle, self._verdict, self._keys = bundle, verdict, key_ring(keys)
+    def __init__(self, bundle: Bundle, keys: Iterable[PublicKey], kept: Sequence[TreeHead], findings: Findings) -> None:
+        self._bundle, self._verdict, self._keys = bundle, findings, key_ring(keys)
         newest = max(bundle.heads(), key=lambda head: (head.epoch, head.size), default=None)
         if newest is None:
             raise Unfinished("the bundle has no tree head: nothing in it is signed")
@@ -107,9 +108,9 @@ class _Pass:
         self._disputed: list[tuple[TreeHead, bool, Tampered]] = []
 
     def run(self, wanted: Wanted, progress: Callable[[int], None]) -> None:
-        """Raises Tampered, Damaged and Unfinished; what else is missing stands in the verdict."""
-        bundle, verdict, head = self._bundle, self._verdict, self._newest
-        verdict.head = {"origin": head.origin, "size": head.size, "root": head.root.hex(), "note": head.note}
+        """Raises Tampered, Damaged and Unfinished; what else is missing stands in the findings."""
+        bundle, findings, head = self._bundle, self._verdict, self._newest
+        findings.head = {"origin": head.origin, "size": head.size, "root": head.root.hex(), "note": head.note}
         found: Exception | None = None
         try:
             if bundle.last > head.size:
@@ -123,8 +124,8 @@ class _Pass:
         except (Tampered, Damaged, Unfinished) as error:
             found = error
         found = self._earlier_than(getattr(found, "first", None)) or found
-        verdict.bodies_not_there = self._events.without_body
-        verdict.epochs = [
+        findings.bodies_not_there = self._events.without_body
+        findings.epochs = [
             {"epoch": each.epoch, "position": each.position, "proven_size": each.proven_size}
             for each in self._events.restores
         ]
@@ -208,22 +209,22 @@ class _Pass:
 
     def _count(self, head: TreeHead, signers: Sequence[PublicKey], kept: bool, whose: str) -> None:
         """A head that fits: it proves all events up to its size where one of the auditor's keys has signed it."""
-        verdict = self._verdict
+        findings = self._verdict
         if head == self._newest:
-            verdict.witnesses = [key.name for key in signers if key.kind == WITNESS_KEY]
+            findings.witnesses = [key.name for key in signers if key.kind == WITNESS_KEY]
         if signed_by_log(head, signers):
             self._proven = head.size
             if kept:
                 self._kept_proven = head.size
-            verdict.heads_checked += not kept
-            verdict.kept_heads_checked += kept
+            findings.heads_checked += not kept
+            findings.kept_heads_checked += kept
         elif head == self._newest:
             reason = f"{whose}, the newest one, is not signed by a key that you named"
             for position in self._events.rotations[-1:]:
                 reason += f" (at position {position} the log says that it has another key now: ask its operator)"
             raise Tampered(self._proven + 1, reason, head.size)
         else:
-            verdict.heads_of_unknown_signers += 1
+            findings.heads_of_unknown_signers += 1
 
     def _hold_overtaken(self, head: TreeHead, kept: bool, found: Tampered | None) -> None:
         """A head of an earlier epoch, of events that a restore took back or replaced; `found` is how it differs. The

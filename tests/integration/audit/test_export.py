@@ -15,7 +15,7 @@ from aiohttp import web
 
 from events.tree.notes import COSIGNATURE, SigningKey
 from report_builder_verify.bundle import Bundle
-from report_builder_verify.checks import Verdict, Wanted, verify
+from report_builder_verify.checks import Findings, Wanted, verify
 from report_builder_verify.notes import read_key
 from service.api_client import ApiClient, ApiRefused
 from service.tree.folder import TreeFolder
@@ -71,7 +71,7 @@ async def exported(service: Service, file: Path, query: str = "") -> Path:
     return file
 
 
-def verdict_of(service: Service, file: Path, *keys: str, wanted: Wanted | None = None) -> Verdict:
+def findings_of(service: Service, file: Path, *keys: str, wanted: Wanted | None = None) -> Findings:
     with Bundle(file) as bundle:
         return verify(bundle, [read_key(key) for key in (key_of(service), *keys)], (), wanted)
 
@@ -124,9 +124,9 @@ async def test_a_teams_export_has_the_leaves_of_all_and_the_bodies_of_its_own(se
         own = msgspec.json.decode(leaf)["team_id"] == "acme"
         assert ((configuration, metadata) == (b"null", b"null")) is not own
     assert b"Stripes" not in b"".join(body for _, *bodies in parts.events for body in bodies)
-    assert verdict_of(service, file).outcome == "incomplete"
-    verdict = verdict_of(service, file, wanted=Wanted(team="acme"))
-    assert (verdict.outcome, verdict.bodies_not_there > 0) == ("sound", True)
+    assert findings_of(service, file).outcome == "incomplete"
+    findings = findings_of(service, file, wanted=Wanted(team="acme"))
+    assert (findings.outcome, findings.bodies_not_there > 0) == ("sound", True)
 
 
 async def test_an_export_is_of_one_tree_head_while_the_log_goes_on(service: Service, tmp_path: Path) -> None:
@@ -134,20 +134,20 @@ async def test_an_export_is_of_one_tree_head_while_the_log_goes_on(service: Serv
     for _ in range(3):
         writing = asyncio.create_task(append_notes(pool, 300))
         file = await exported(service, tmp_path / "log.zip")
-        verdict = verdict_of(service, file)
-        assert verdict.outcome == "sound", verdict.reason
+        findings = findings_of(service, file)
+        assert findings.outcome == "sound", findings.reason
         await writing
     await sign_until(pool, await head(service))
-    verdict = verdict_of(service, await exported(service, tmp_path / "log.zip"))
-    assert (verdict.outcome, verdict.checked_to) == ("sound", await head(service))
+    findings = findings_of(service, await exported(service, tmp_path / "log.zip"))
+    assert (findings.outcome, findings.checked_to) == ("sound", await head(service))
 
 
 async def test_parts_of_any_extent_are_tied_to_the_head(service: Service, tmp_path: Path) -> None:
     last = await head(service)
     for start, end in ((1, 1), (last, last), (2, 300), (257, last), (256, 256)):
         file = await exported(service, tmp_path / "part.zip", f"?from={start}&to={end}")
-        verdict = verdict_of(service, file, wanted=Wanted(start, end))
-        assert (verdict.outcome, verdict.checked_from, verdict.checked_to) == ("sound", start, end), verdict.reason
+        findings = findings_of(service, file, wanted=Wanted(start, end))
+        assert (findings.outcome, findings.checked_from, findings.checked_to) == ("sound", start, end), findings.reason
 
 
 async def test_what_a_witness_has_signed_is_in_the_export(service: Service, tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ async def test_what_a_witness_has_signed_is_in_the_export(service: Service, tmp_
     text = note.partition("\n\n")[0] + "\n"
     line = WITNESS.cosign(text, 1_760_000_000).line
     assert (await service.post("/api/audit/log/cosignatures", {"note": note + line})).status in (200, 201)
-    verdict = verdict_of(service, await exported(service, tmp_path / "log.zip"), WITNESS.verifier.text)
-    assert (verdict.outcome, verdict.witnesses) == ("sound", [WITNESS.verifier.name])
+    findings = findings_of(service, await exported(service, tmp_path / "log.zip"), WITNESS.verifier.text)
+    assert (findings.outcome, findings.witnesses) == ("sound", [WITNESS.verifier.name])
 
 
 async def test_an_export_takes_the_scope_and_positions_that_there_are(service: Service) -> None:
@@ -198,9 +198,9 @@ async def test_a_log_that_was_restored_is_exported_with_its_break(database: Data
     kept = tmp_path / "kept"
     kept.write_text(before)
     said = await typed("audit", "verify", str(file), "--key", key, "--head", str(kept), "--json")
-    verdict = msgspec.json.decode(said.output)
-    assert (said.exit_code, verdict["kept_heads_checked"]) == (0, 1), verdict
-    assert [(epoch["epoch"], epoch["position"], epoch["proven_size"]) for epoch in verdict["epochs"]] == [(2, 501, 400)]
+    findings = msgspec.json.decode(said.output)
+    assert (said.exit_code, findings["kept_heads_checked"]) == (0, 1), findings
+    assert findings["epochs"] == [{"epoch": 2, "position": 501, "proven_size": 400}]
 
 
 async def test_a_download_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:

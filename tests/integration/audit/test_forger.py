@@ -53,9 +53,9 @@ async def owner(stage: Stage) -> AsyncIterator[Connection]:
 
 async def test_the_log_as_it_is_is_sound(stage: Stage, owner: Connection, tmp_path: Path) -> None:
     kept = await read_kept(owner, EVENTS // HEADS)
-    verdict = verified(await exported(owner, tmp_path / "log.zip"), stage.key, kept)
-    assert (verdict.outcome, verdict.checked_to) == ("sound", EVENTS)
-    assert (verdict.heads_checked, verdict.kept_heads_checked) == (HEADS, 1)
+    findings = verified(await exported(owner, tmp_path / "log.zip"), stage.key, kept)
+    assert (findings.outcome, findings.checked_to) == ("sound", EVENTS)
+    assert (findings.heads_checked, findings.kept_heads_checked) == (HEADS, 1)
 
 
 @pytest.mark.parametrize("name", FORGERIES_OF_EVENTS)
@@ -66,16 +66,16 @@ async def test_a_forged_event_is_found_in_the_part_that_has_it(
     first, last = stage.middle - 300, stage.middle + 300
     await forge(owner, stage)
     file = await exported(owner, tmp_path / "part.zip", first, last)
-    verdict = verified(file, stage.key, wanted=Wanted(first, last))
-    assert (verdict.outcome, (verdict.first, verdict.last)) == ("tampered", where(stage)), verdict.reason
+    findings = verified(file, stage.key, wanted=Wanted(first, last))
+    assert (findings.outcome, (findings.first, findings.last)) == ("tampered", where(stage)), findings.reason
 
 
 @pytest.mark.parametrize("name", FORGERIES_OF_THE_LOG)
 async def test_a_forgery_is_found_where_it_is(name: str, stage: Stage, owner: Connection, tmp_path: Path) -> None:
     forge, where = FORGERIES_OF_THE_LOG[name]
     await forge(owner, stage)
-    verdict = verified(await exported(owner, tmp_path / "log.zip"), stage.key)
-    assert (verdict.outcome, (verdict.first, verdict.last)) == ("tampered", where(stage)), verdict.reason
+    findings = verified(await exported(owner, tmp_path / "log.zip"), stage.key)
+    assert (findings.outcome, (findings.first, findings.last)) == ("tampered", where(stage)), findings.reason
 
 
 @pytest.mark.parametrize("name", FORGERIES_OF_ALL)
@@ -87,5 +87,5 @@ async def test_what_was_forged_as_a_whole_is_found_by_a_head_that_was_kept(
     await forge(owner, stage)
     file = await exported(owner, tmp_path / "log.zip")
     assert verified(file, stage.key).outcome == "sound"
-    verdict = verified(file, stage.key, kept)
-    assert (verdict.outcome, (verdict.first, verdict.last)) == ("tampered", where(stage)), verdict.reason
+    findings = verified(file, stage.key, kept)
+    assert (findings.outcome, (findings.first, findings.last)) == ("tampered", where(stage)), findings.reason
