@@ -238,7 +238,7 @@ def test_a_step_is_the_type_of_event_that_completes_it() -> None:
 
 
 def test_a_type_begins_with_its_entity() -> None:
-    assert Filters(entity="log").types == ["log.projection_rebuilt"]
+    assert Filters(entity="letter").types == ["letter.resent", "letter.discarded"]
     assert Filters(event_type="report.s").types == ["report.schedule_set", "report.submitted"]
     assert Filters(event_type="x").types == []
     assert Filters().types is None
