@@ -11,7 +11,8 @@ RUN pip install --no-build-isolation --no-deps .
 
 FROM python:3.12-slim
 # A fixed number, so that the owner of a volume stays the same from image to image.
-RUN useradd --uid 10001 --create-home --home-dir /var/lib/report-builder --shell /usr/sbin/nologin report-builder
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/report-builder --shell /usr/sbin/nologin report-builder \
+    && install -d -o report-builder -g report-builder -m 700 /var/lib/report-builder/tree
 COPY --from=build /opt/report-builder /opt/report-builder
 ENV PATH=/opt/report-builder/bin:$PATH \
     REPORT_BUILDER_DATA_DIR=/var/lib/report-builder \

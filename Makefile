@@ -30,7 +30,7 @@ bench: benchmarks ## measure, and compare with others (ARGS=activity: pages of a
 chaos: development ## break things while it works, the long form
 	@TEST_LENGTH=long scripts/with-services pytest tests/chaos $(ARGS)
 
-soak: development ## run a year of a schedule with a fast clock, with kills of its schedulers
+soak: development ## run a year of a schedule with a fast clock, with kills of its schedulers; sign a million events
 	@scripts/with-services pytest tests/soak $(ARGS)
 
 lock: ## write the lock files anew from pyproject.toml (UPGRADE=1: take the newest of everything)

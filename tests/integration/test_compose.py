@@ -92,7 +92,8 @@ def test_every_role_is_watched_and_has_the_time_to_stop(services: dict[str, Any]
 
 def test_api_and_workers_share_the_results_and_the_database_keeps_its_own(services: dict[str, Any]) -> None:
     for name in ours(services):
-        assert services[name]["volumes"] == ["results:/var/lib/report-builder:rw"], name
+        own = ["tree:/var/lib/report-builder/tree:rw"] if name == "tree" else []
+        assert services[name]["volumes"] == ["results:/var/lib/report-builder:rw", *own], name
     # Where PostgreSQL 18's image has its data below; before 18 it was one folder deeper.
     assert services["postgres"]["image"] == "postgres:18"
     assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql:rw"]
