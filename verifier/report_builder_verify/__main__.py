@@ -155,6 +155,8 @@ def _grounds(findings: Findings, kept: bool) -> Iterator[str]:
         yield f"tree heads that fit, signed by keys that you did not name: {findings.heads_of_unknown_signers}"
     if findings.bodies_not_there:
         yield f"bodies that are not in the bundle, and were not seen: {findings.bodies_not_there}"
+    for key in findings.keys_followed:
+        yield f"since position {key['position']} the log has another key, as the one before it has signed: {key['key']}"
     for epoch in findings.epochs:
         yield (
             f"epoch {epoch['epoch']} begins at position {epoch['position']}, after a restore: before it the log is what"

@@ -52,6 +52,7 @@ class Findings:
     kept_heads_checked: int = 0
     witnesses: list[str] = field(default_factory=list)
     bodies_not_there: int = 0
+    keys_followed: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
 
     def lacks(self, reason: str, first: int | None = None, last: int | None = None) -> None:
@@ -88,7 +89,7 @@ class _Pass:
     """One pass over a bundle."""
 
     def __init__(self, bundle: Bundle, keys: Iterable[PublicKey], kept: Sequence[TreeHead], findings: Findings) -> None:
-        self._bundle, self._verdict, self._keys = bundle, findings, key_ring(keys)
+        self._bundle, self._findings, self._keys = bundle, findings, key_ring(keys)
         newest = max(bundle.heads(), key=lambda head: (head.epoch, head.size), default=None)
         if newest is None:
             raise Unfinished("the bundle has no tree head: nothing in it is signed")
@@ -109,7 +110,7 @@ class _Pass:
 
     def run(self, wanted: Wanted, progress: Callable[[int], None]) -> None:
         """Raises Tampered, Damaged and Unfinished; what else is missing stands in the findings."""
-        bundle, findings, head = self._bundle, self._verdict, self._newest
+        bundle, findings, head = self._bundle, self._findings, self._newest
         findings.head = {"origin": head.origin, "size": head.size, "root": head.root.hex(), "note": head.note}
         found: Exception | None = None
         try:
@@ -177,7 +178,7 @@ class _Pass:
             if head.size == self._tree.size:
                 self._hold(head, kept)
             elif kept:
-                self._verdict.lacks(f"the head of {head.size} events that you kept lies outside of the bundle's part")
+                self._findings.lacks(f"the head of {head.size} events that you kept lies outside of the bundle's part")
             self._head = next(self._heads, None)
         while self._disputed and self._disputed[0][0].epoch < self._events.epoch:
             head, kept, found = self._disputed.pop(0)
@@ -209,22 +210,31 @@ class _Pass:
 
     def _count(self, head: TreeHead, signers: Sequence[PublicKey], kept: bool, whose: str) -> None:
         """A head that fits: it proves all events up to its size where one of the auditor's keys has signed it."""
-        findings = self._verdict
+        findings = self._findings
         if head == self._newest:
             findings.witnesses = [key.name for key in signers if key.kind == WITNESS_KEY]
         if signed_by_log(head, signers):
             self._proven = head.size
             if kept:
                 self._kept_proven = head.size
+            self._follow_rotations(head, signers)
             findings.heads_checked += not kept
             findings.kept_heads_checked += kept
         elif head == self._newest:
             reason = f"{whose}, the newest one, is not signed by a key that you named"
-            for position in self._events.rotations[-1:]:
-                reason += f" (at position {position} the log says that it has another key now: ask its operator)"
+            for rotation in self._events.rotations[-1:]:
+                reason += f" (the log says at position {rotation.position} that it has another: ask its operator)"
             raise Tampered(self._proven + 1, reason, head.size)
         else:
             findings.heads_of_unknown_signers += 1
+
+    def _follow_rotations(self, head: TreeHead, signers: Sequence[PublicKey]) -> None:
+        """Takes a key in that an event names, once a head over it is signed by the key before it. The event alone
+        anybody can write who can write to the table; but no head over it is signed unless the signer has both keys."""
+        for position, key, previous in self._events.rotations:
+            if key and key.name == head.name and previous in signers and (key.name, key.hash) not in self._keys:
+                self._keys |= key_ring([key])
+                self._findings.keys_followed.append({"position": position, "key": str(key)})
 
     def _hold_overtaken(self, head: TreeHead, kept: bool, found: Tampered | None) -> None:
         """A head of an earlier epoch, of events that a restore took back or replaced; `found` is how it differs. The
@@ -235,16 +245,16 @@ class _Pass:
         if not kept:
             return
         if restore is None or restore.last_head is None:
-            self._verdict.lacks(f"what the restore says is not there that took back events of the head of {head.size}")
+            self._findings.lacks(f"what the restore says is not there that took back events of the head of {head.size}")
         elif (last := restore.last_head).size > head.size:
-            self._verdict.lacks(
+            self._findings.lacks(
                 f"a restore took back events of the head of {head.size}, which you kept", restore.position
             )
         elif (last.size, last.root) != (head.size, head.root):
             reason = f"the restore there names a last tree head of {last.size} events, and you kept one of {head.size}"
             raise Tampered(restore.position, reason)
         else:
-            self._verdict.kept_heads_checked += 1
+            self._findings.kept_heads_checked += 1
 
     def _hold_heads_beyond(self) -> None:
         """Heads that are larger than the log is now; and those that no restore has explained."""
@@ -299,7 +309,7 @@ class _Pass:
         return Tampered(first, reason, last) if reason and (position is None or last < position) else None
 
     def _name_what_is_missing(self, wanted: Wanted) -> None:
-        bundle, lacks, without = self._bundle, self._verdict.lacks, self._events.first_without_body
+        bundle, lacks, without = self._bundle, self._findings.lacks, self._events.first_without_body
         first, last = wanted.first or 1, wanted.last or self._newest.size
         if bundle.first > first:
             lacks(f"the events before position {bundle.first} are not in the bundle", first, bundle.first - 1)

@@ -7,7 +7,7 @@ import re
 from hashlib import sha256
 from typing import NamedTuple
 
-from report_builder_verify.notes import TreeHead, read_head
+from report_builder_verify.notes import PublicKey, TreeHead, read_head, read_key
 
 # A JSON string, and the one form that a leaf has: these keys in this order, without a space.
 _TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
@@ -38,17 +38,26 @@ class Restore(NamedTuple):
     last_head: TreeHead | None
 
 
+class Rotation(NamedTuple):
+    """An event that names another key of the log, and the one before it; both None where its body is not there, or the
+    key before was lost and vouches for nothing."""
+
+    position: int
+    key: PublicKey | None
+    previous: PublicKey | None
+
+
 class Events:
     """What the events so far have come to. `from_start`: they begin with the log's first one.
 
-    `epoch` is that of the last one, `rotations` the positions of events that named another key. `without_body` counts
-    bodies that are not there; the first position of one is known for each team.
+    `epoch` is that of the last one. `without_body` counts bodies that are not there; the first position of one is known
+    for each team.
     """
 
     def __init__(self, *, from_start: bool) -> None:
         self.epoch = 0
         self.restores: list[Restore] = []
-        self.rotations: list[int] = []
+        self.rotations: list[Rotation] = []
         self.without_body = 0
         self.first_without_body: dict[str | None, int] = {}
         self._recorded_at = b""
@@ -111,7 +120,7 @@ class Events:
         elif epoch != (self.epoch or (1 if self._before == 0 else epoch)):
             raise BadEvent(f"epoch {epoch} begins here, and no event says so")
         if event_type == "log.key_rotated":
-            self.rotations.append(position)
+            self.rotations.append(_rotation(position, configuration))
         self.epoch = epoch
 
 
@@ -125,3 +134,13 @@ def _restore(position: int, epoch: int, configuration: bytes) -> Restore:
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise BadEvent(f"it begins an epoch, and does not say that this is epoch {epoch}")
+
+
+def _rotation(position: int, configuration: bytes) -> Rotation:
+    try:
+        body = json.loads(configuration)
+        if body is None or body["lost"]:
+            return Rotation(position, None, None)
+        return Rotation(position, read_key(body["key"]), read_key(body["previous"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadEvent("it names another key of the log, and there is none in it") from None

@@ -30,7 +30,11 @@ class PublicKey(NamedTuple):
     name: str
     hash: bytes
     kind: int
-    ed25519: Ed25519PublicKey
+    public: bytes
+
+    def __str__(self) -> str:
+        material = base64.b64encode(bytes((self.kind,)) + self.public).decode()
+        return f"{self.name}+{self.hash.hex()}+{material}"
 
     def signed(self, text: bytes, signature: bytes) -> bool:
         """Whether this key has made the signature of the text."""
@@ -40,7 +44,7 @@ class PublicKey(NamedTuple):
             text = b"cosignature/v1\ntime %d\n" % int.from_bytes(signature[:8], "big") + text
             signature = signature[8:]
         try:
-            self.ed25519.verify(signature, text)
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text)
         except InvalidSignature:
             return False
         return True
@@ -93,14 +97,14 @@ def read_key(text: str) -> PublicKey:
     try:
         material = base64.b64decode(encoded, validate=True)
         key_hash = bytes.fromhex(hex_hash)
-        public = Ed25519PublicKey.from_public_bytes(material[1:])
+        Ed25519PublicKey.from_public_bytes(material[1:])
     except ValueError:
         raise NotReadable(f"{text.strip()!r} is not a public key: NAME+HASH+BASE64") from None
     if material[0] not in (LOG_KEY, WITNESS_KEY):
         raise NotReadable(f"the key {name} is of a kind ({material[0]}) that this verifier does not know")
     if key_hash != hashlib.sha256(name.encode() + b"\n" + material).digest()[:4]:
         raise NotReadable(f"the key {name} does not have the hash {hex_hash}: it was not copied whole")
-    return PublicKey(name, key_hash, material[0], public)
+    return PublicKey(name, key_hash, material[0], material[1:])
 
 
 def key_ring(keys: Iterable[PublicKey]) -> dict[tuple[str, bytes], PublicKey]:

@@ -19,6 +19,7 @@ from report_builder_verify.checks import Findings, Wanted, verify
 from report_builder_verify.notes import read_key
 from service.api_client import ApiClient, ApiRefused
 from service.tree.folder import TreeFolder
+from service.tree.keys import rotate
 from tests.bundles import Parts
 from tests.integration.http.test_schedules_cli import typed
 from tests.postgres import Database, Server
@@ -182,11 +183,17 @@ async def test_a_log_that_was_restored_is_exported_with_its_break(database: Data
     async with serving(settings, ("api", "projector")) as service:
         pool, folder = service.program.pool, settings.data_dir / "tree"
         signer = signer_of(pool, folder, None)
-        for _ in range(3):
+        await append_notes(pool, 200)
+        await sign_all(signer)
+        key = key_of(service)
+        async with pool.acquire() as connection:
+            await rotate(connection, TreeFolder(folder), lost=False)
+        await sign_all(signer)
+        for _ in range(2):
             await append_notes(pool, 200)
             await sign_all(signer)
         before = (folder / "last-head").read_text()
-        key = key_of(service)
+        following = key_of(service)
     await rewind(database, 500)
     environment = {"DATABASE_URL": database.service_url, "DATA_DIR": str(settings.data_dir)}
     done = await typed("restore", "--skip-results", **environment)
@@ -197,10 +204,13 @@ async def test_a_log_that_was_restored_is_exported_with_its_break(database: Data
         file = await exported(service, tmp_path / "log.zip")
     kept = tmp_path / "kept"
     kept.write_text(before)
-    said = await typed("audit", "verify", str(file), "--key", key, "--head", str(kept), "--json")
+    said = await typed("audit", "verify", str(file), "--key", key, "--json")
     findings = msgspec.json.decode(said.output)
-    assert (said.exit_code, findings["kept_heads_checked"]) == (0, 1), findings
-    assert findings["epochs"] == [{"epoch": 2, "position": 501, "proven_size": 400}]
+    assert (said.exit_code, findings["keys_followed"]) == (0, [{"position": 201, "key": following}]), findings
+    assert findings["epochs"] == [{"epoch": 2, "position": 501, "proven_size": 401}]
+    keys = ("--key", key, "--key", following)
+    said = await typed("audit", "verify", str(file), *keys, "--head", str(kept), "--json")
+    assert (said.exit_code, msgspec.json.decode(said.output)["kept_heads_checked"]) == (0, 1), said.output
 
 
 async def test_a_download_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def restored(*, begun: RecordedEvent | None = None, altered: int = 591, epoch: i
 
 
 @pytest.fixture
-def findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Verifies a log with heads that were kept; answers the exit code and the findings."""
+def verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Verifies a log with heads that were kept; answers the exit code and the verified."""
 
     def verify(log: SampleLog, *kept: str, parts: Parts | None = None) -> tuple[int, Any]:
         file = log.bundle(tmp_path / "log.zip") if parts is None else parts.write(tmp_path / "log.zip")
@@ -58,39 +58,39 @@ def findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     return verify
 
 
-def test_a_restored_log_is_sound_and_the_break_is_named(findings: Any) -> None:
-    code, found = findings(restored())
+def test_a_restored_log_is_sound_and_the_break_is_named(verified: Any) -> None:
+    code, found = verified(restored())
     assert (code, found["reason"]) == (0, "")
     assert found["epochs"] == [{"epoch": 2, "position": BREAK, "proven_size": 580}]
 
 
-def test_heads_from_before_the_restore_still_count_up_to_where_it_is_proven(findings: Any) -> None:
-    code, found = findings(restored(), BEFORE.head_of(100), BEFORE.head_of(580))
+def test_heads_from_before_the_restore_still_count_up_to_where_it_is_proven(verified: Any) -> None:
+    code, found = verified(restored(), BEFORE.head_of(100), BEFORE.head_of(580))
     assert (code, found["kept_heads_checked"]) == (0, 2)
-    code, found = findings(restored(altered=500))
+    code, found = verified(restored(altered=500))
     assert (code, found["first"], found["last"]) == (1, 401, 580), found["reason"]
 
 
-def test_the_head_that_the_restore_names_is_accepted_and_another_is_not(findings: Any) -> None:
-    code, found = findings(restored(), BEFORE.head_of(700))
+def test_the_head_that_the_restore_names_is_accepted_and_another_is_not(verified: Any) -> None:
+    code, found = verified(restored(), BEFORE.head_of(700))
     assert (code, found["kept_heads_checked"]) == (0, 1)
     # One in between is of events that are gone.
-    code, found = findings(restored(), BEFORE.head_of(640))
+    code, found = verified(restored(), BEFORE.head_of(640))
     assert (code, found["first"]) == (3, BREAK)
     later = SampleLog(list(sample_events(720)), (720,), KEY)
-    code, found = findings(restored(), later.head_of(720))
+    code, found = verified(restored(), later.head_of(720))
     assert (code, found["first"]) == (1, BREAK)
     forked = SampleLog([*sample_events(699), sample_event(700, workflow_id="x")], (700,), KEY)
-    code, found = findings(restored(), forked.head_of(700))
+    code, found = verified(restored(), forked.head_of(700))
     assert (code, found["first"]) == (1, BREAK)
 
 
-def test_a_head_of_the_new_epoch_that_is_larger_than_the_log_finds_it_taken_back(findings: Any) -> None:
-    code, found = findings(BEFORE, restored().head_of(659))
+def test_a_head_of_the_new_epoch_that_is_larger_than_the_log_finds_it_taken_back(verified: Any) -> None:
+    code, found = verified(BEFORE, restored().head_of(659))
     assert (code, found["outcome"]) == (1, "tampered")
     cut = restored()
     shorter = SampleLog(cut.events[:640], (100, 601, 640), KEY, epoch_of=lambda position: 1 if position < BREAK else 2)
-    code, found = findings(shorter, cut.head_of(659))
+    code, found = verified(shorter, cut.head_of(659))
     assert (code, found["first"], found["last"]) == (1, 641, 659)
 
 
@@ -103,23 +103,23 @@ def test_a_head_of_the_new_epoch_that_is_larger_than_the_log_finds_it_taken_back
     ],
     ids=["no event", "another epoch", "no head"],
 )
-def test_an_epoch_that_no_event_begins_is_found(begun: RecordedEvent, findings: Any) -> None:
-    code, found = findings(restored(begun=begun))
+def test_an_epoch_that_no_event_begins_is_found(begun: RecordedEvent, verified: Any) -> None:
+    code, found = verified(restored(begun=begun))
     assert (code, found["first"], found["last"]) == (1, BREAK, BREAK), found["reason"]
 
 
-def test_events_do_not_go_back_to_an_earlier_epoch(findings: Any) -> None:
+def test_events_do_not_go_back_to_an_earlier_epoch(verified: Any) -> None:
     log = restored()
     back = SampleLog(log.events, (100, 601, 659), KEY, epoch_of=lambda at: 1 if at < BREAK or 620 <= at < 630 else 2)
-    code, found = findings(back)
+    code, found = verified(back)
     assert (code, found["first"], found["last"]) == (1, 620, 620)
 
 
-def test_what_the_restore_says_is_missed_where_its_body_is_not_there(tmp_path: Path, findings: Any) -> None:
+def test_what_the_restore_says_is_missed_where_its_body_is_not_there(tmp_path: Path, verified: Any) -> None:
     log = restored()
     parts = Parts.of(log.bundle(tmp_path / "whole.zip"))
     events = parts.events
     events[BREAK - 1][1] = b"null"
     parts.events = events
-    code, found = findings(log, BEFORE.head_of(700), parts=parts)
+    code, found = verified(log, BEFORE.head_of(700), parts=parts)
     assert (code, found["bodies_not_there"]) == (3, 1)

@@ -32,8 +32,3 @@ def test_it_is_installed_alone_as_with_the_service() -> None:
     assert f"verifier/{PACKAGE.name}" in whole["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     (dependency,) = alone["project"]["dependencies"]
     assert dependency.startswith("cryptography")
-
-
-def test_every_part_of_it_is_short_enough_to_be_read() -> None:
-    for file in PACKAGE.glob("*.py"):
-        assert len(file.read_text().splitlines()) <= 320, file.name

@@ -13,6 +13,7 @@ import pytest
 
 from events.tree.merkle import leaf_hash
 from events.tree.notes import COSIGNATURE, Note, SigningKey
+from events.types.log import KeyRotated
 from report_builder_verify.__main__ import main
 from tests.bundles import NAME, Parts, SampleLog, sample_event, sample_events
 
@@ -33,8 +34,8 @@ def parts(whole: Path) -> Parts:
 
 
 @pytest.fixture
-def findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, Any]]:
-    """Verifies the parts as a file; answers the exit code and the findings."""
+def verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, Any]]:
+    """Verifies the parts as a file; answers the exit code and the verified."""
 
     def verify(parts: Parts, *arguments: str, key: SigningKey = KEY) -> tuple[int, Any]:
         file = parts.write(tmp_path / "bundle.zip")
@@ -170,21 +171,21 @@ FORGERIES: dict[str, tuple[Callable[[Parts], None], int, int]] = {
 }
 
 
-def test_an_untouched_bundle_is_sound(parts: Parts, findings: Any) -> None:
-    code, found = findings(parts)
+def test_an_untouched_bundle_is_sound(parts: Parts, verified: Any) -> None:
+    code, found = verified(parts)
     assert (code, found["outcome"], found["heads_checked"]) == (0, "sound", len(HEADS))
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_what_was_altered_is_found_where_it_is(forgery: str, parts: Parts, findings: Any) -> None:
+def test_what_was_altered_is_found_where_it_is(forgery: str, parts: Parts, verified: Any) -> None:
     alter, first, last = FORGERIES[forgery]
     alter(parts)
-    code, found = findings(parts)
+    code, found = verified(parts)
     assert (code, found["first"], found["last"]) == (1, first, last), found["reason"]
     assert found["reason"]
 
 
-def test_an_untouched_part_is_sound_for_whoever_asked_for_it(whole: Path, findings: Any) -> None:
+def test_an_untouched_part_is_sound_for_whoever_asked_for_it(whole: Path, verified: Any) -> None:
     for first, last in (
         (1, 1),
         (1, 256),
@@ -196,15 +197,15 @@ def test_an_untouched_part_is_sound_for_whoever_asked_for_it(whole: Path, findin
         (EVENTS, EVENTS),
     ):
         part = LOG.part(Parts.of(whole), first, last)
-        code, found = findings(part, "--from", str(first), "--to", str(last))
+        code, found = verified(part, "--from", str(first), "--to", str(last))
         assert (code, found["checked_from"], found["checked_to"]) == (0, first, last), found
-        code, found = findings(part)
+        code, found = verified(part)
         missing = (1, first - 1) if first > 1 else (last + 1, EVENTS)
         assert (code, found["outcome"], (found["first"], found["last"])) == (3, "incomplete", missing)
 
 
 @pytest.mark.parametrize("forgery", ["its workflow", "its configuration", "its metadata", "the tile of an event"])
-def test_what_was_altered_is_found_in_a_part(forgery: str, whole: Path, findings: Any) -> None:
+def test_what_was_altered_is_found_in_a_part(forgery: str, whole: Path, verified: Any) -> None:
     part = LOG.part(Parts.of(whole), 305, 640)
     if forgery == "the tile of an event":
         FORGERIES[forgery][0](part)
@@ -214,64 +215,64 @@ def test_what_was_altered_is_found_in_a_part(forgery: str, whole: Path, findings
         old, new = {0: (b'"workflow_id":null', b'"workflow_id":"w"'), 1: (b"310", b"311"), 2: (b'"c"', b'"d"')}[number]
         events[5][number] = events[5][number].replace(old, new)
         part.events = events
-    code, found = findings(part, "--from", "305", "--to", "640")
+    code, found = verified(part, "--from", "305", "--to", "640")
     assert (code, found["first"], found["last"]) == (1, 310, 310), found["reason"]
 
 
-def test_a_part_without_the_tiles_that_tie_it_is_incomplete(whole: Path, findings: Any) -> None:
+def test_a_part_without_the_tiles_that_tie_it_is_incomplete(whole: Path, verified: Any) -> None:
     for first, last, tile in ((305, 640, "tile/0/001"), (1, 300, "tile/0/002.p/188"), (305, 640, "tile/1/000.p/2")):
         part = LOG.part(Parts.of(whole), first, last)
         del part[tile]
-        code, found = findings(part, "--from", str(first), "--to", str(last))
+        code, found = verified(part, "--from", str(first), "--to", str(last))
         assert (code, found["outcome"]) == (3, "incomplete"), found
         assert tile in found["reason"]
 
 
-def test_a_part_that_is_said_to_be_another_is_found_out(whole: Path, findings: Any) -> None:
+def test_a_part_that_is_said_to_be_another_is_found_out(whole: Path, verified: Any) -> None:
     """Who drops events and says that they were never asked for makes an incomplete log, and no sound one."""
     parts = LOG.part(Parts.of(whole), 1, EVENTS - 1)
-    assert findings(parts)[0] == 3
+    assert verified(parts)[0] == 3
     parts.manifest(to=EVENTS)
-    code, found = findings(parts)
+    code, found = verified(parts)
     assert (code, found["first"]) == (1, EVENTS)
     shifted = Parts.of(whole)
     shifted.manifest(**{"from": 2})
-    assert findings(shifted)[0] == 1
+    assert verified(shifted)[0] == 1
 
 
-def test_what_is_not_there_makes_a_bundle_incomplete_and_not_sound(parts: Parts, findings: Any) -> None:
+def test_what_is_not_there_makes_a_bundle_incomplete_and_not_sound(parts: Parts, verified: Any) -> None:
     def without(name: str) -> Parts:
         return Parts((other, content) for other, content in parts.items() if other != name)
 
     for name in ("heads.ndjson", "manifest.json", "events.ndjson", "tile/0/001"):
-        code, found = findings(without(name))
+        code, found = verified(without(name))
         assert (code, found["outcome"]) == (3, "incomplete"), name
         assert name in found["reason"] or name == "heads.ndjson"
     parts.heads = []
-    assert findings(parts)[0] == 3
+    assert verified(parts)[0] == 3
 
 
-def test_bodies_that_were_withheld_are_counted_and_only_excused_for_who_asked(parts: Parts, findings: Any) -> None:
+def test_bodies_that_were_withheld_are_counted_and_only_excused_for_who_asked(parts: Parts, verified: Any) -> None:
     others = [index for index, event in enumerate(LOG.events) if event.team_id != "team-1"]
     events = parts.events
     for index in others:
         events[index][1:] = [b"null", b"null"]
     parts.events = events
-    code, found = findings(parts)
+    code, found = verified(parts)
     assert (code, found["outcome"], found["first"], found["bodies_not_there"]) == (3, "incomplete", 3, 2 * len(others))
-    assert findings(parts, "--team", "team-1")[0] == 0
-    code, found = findings(parts, "--team", 'team "two"')
+    assert verified(parts, "--team", "team-1")[0] == 0
+    code, found = verified(parts, "--team", 'team "two"')
     assert (code, found["first"]) == (3, 3)
     events[0][1] = b"null"
     parts.events = events
-    code, found = findings(parts, "--team", "team-1")
+    code, found = verified(parts, "--team", "team-1")
     assert (code, found["first"]) == (3, 1)
 
 
-def test_an_id_that_was_recorded_twice_is_found_though_all_is_signed(tmp_path: Path, findings: Any) -> None:
+def test_an_id_that_was_recorded_twice_is_found_though_all_is_signed(tmp_path: Path, verified: Any) -> None:
     events = [*sample_events(300), sample_event(301, id=LOG.events[99].id), sample_event(302)]
     log = SampleLog(events, (100, 302), KEY)
-    code, found = findings(Parts.of(log.bundle(tmp_path / "log.zip")))
+    code, found = verified(Parts.of(log.bundle(tmp_path / "log.zip")))
     assert (code, found["first"], found["last"]) == (1, 301, 301)
     assert "position 100" in found["reason"]
 
@@ -286,65 +287,98 @@ def test_an_id_that_was_recorded_twice_is_found_though_all_is_signed(tmp_path: P
     ],
     ids=["a version left out", "a version twice", "a stream that begins in the middle", "a time that goes back"],
 )
-def test_what_cannot_be_is_found_though_all_is_signed(changed: dict[str, Any], tmp_path: Path, findings: Any) -> None:
+def test_what_cannot_be_is_found_though_all_is_signed(changed: dict[str, Any], tmp_path: Path, verified: Any) -> None:
     events = [*sample_events(309), sample_event(310, **changed), *map(sample_event, range(311, 350))]
     log = SampleLog(events, (100, 349), KEY)
-    code, found = findings(Parts.of(log.bundle(tmp_path / "log.zip")))
+    code, found = verified(Parts.of(log.bundle(tmp_path / "log.zip")))
     assert (code, found["first"], found["last"]) == (1, 310, 310), found["reason"]
 
 
-def test_a_head_that_was_kept_finds_what_the_keys_holder_has_written_anew(tmp_path: Path, findings: Any) -> None:
+def test_a_head_that_was_kept_finds_what_the_keys_holder_has_written_anew(tmp_path: Path, verified: Any) -> None:
     events = list(sample_events(EVENTS))
     events[309] = sample_event(310, workflow_id="another")
     anew = Parts.of(SampleLog(events, HEADS, KEY).bundle(tmp_path / "log.zip"))
-    assert findings(anew)[0] == 0
+    assert verified(anew)[0] == 0
     kept = tmp_path / "kept"
     for heads, first, last in (((300, EVENTS), 301, 700), ((256, 512, 690), 257, 512), ((EVENTS,), 1, EVENTS)):
         kept.write_text("\n".join(LOG.head_of(size) for size in heads))
-        code, found = findings(anew, "--head", str(kept))
+        code, found = verified(anew, "--head", str(kept))
         assert (code, found["first"], found["last"]) == (1, first, last), found["reason"]
     # Older ones say nothing of what came after them.
     kept.write_text(LOG.head_of(301))
-    assert findings(anew, "--head", str(kept))[0] == 0
+    assert verified(anew, "--head", str(kept))[0] == 0
 
 
-def test_a_head_that_was_kept_finds_a_log_that_was_taken_back(tmp_path: Path, findings: Any) -> None:
+def test_a_head_that_was_kept_finds_a_log_that_was_taken_back(tmp_path: Path, verified: Any) -> None:
     older = Parts.of(SampleLog(list(sample_events(512)), (0, 100, 512), KEY).bundle(tmp_path / "log.zip"))
-    assert findings(older)[0] == 0
+    assert verified(older)[0] == 0
     kept = tmp_path / "kept"
     kept.write_text(LOG.head_of(EVENTS))
-    code, found = findings(older, "--head", str(kept))
+    code, found = verified(older, "--head", str(kept))
     assert (code, found["first"], found["last"]) == (1, 513, EVENTS)
 
 
-def test_an_older_key_is_named_or_its_heads_are_told_apart(parts: Parts, tmp_path: Path, findings: Any) -> None:
+def test_an_older_key_is_named_or_its_heads_are_told_apart(parts: Parts, tmp_path: Path, verified: Any) -> None:
     older = SigningKey.generate(NAME)
     heads = parts.heads
     texts = [note.partition("\n\n")[0] + "\n" for note in heads]
     # As a log does that takes another key: the head where it changes has both.
     both = str(Note(texts[5], (older.sign(texts[5]), KEY.sign(texts[5]))))
     parts.heads = [*(str(Note(text, (older.sign(text),))) for text in texts[:5]), both, *heads[6:]]
-    code, found = findings(parts)
+    code, found = verified(parts)
     assert (code, found["heads_of_unknown_signers"], found["heads_checked"]) == (0, 5, 4)
-    code, found = findings(parts, "--key", older.verifier.text)
+    code, found = verified(parts, "--key", older.verifier.text)
     assert (code, found["heads_of_unknown_signers"], found["heads_checked"]) == (0, 0, 9)
-    code, found = findings(parts, key=older)
+    code, found = verified(parts, key=older)
     assert (code, found["first"], found["last"]) == (1, 302, EVENTS)
 
 
-def test_witnesses_that_the_auditor_names_are_checked(parts: Parts, tmp_path: Path, findings: Any) -> None:
+@pytest.mark.parametrize(
+    ("lost", "signers", "code"),
+    [
+        (False, ("old", "both", "new"), 0),
+        (True, ("old", "both", "new"), 1),
+        # A second signature anybody can add; and an event of a forger's no head of the log's own key covers.
+        (None, ("old", "both", "new"), 1),
+        (False, ("old", "new", "new"), 1),
+    ],
+    ids=["as a log does", "the key was lost", "no event says so", "the key before has not signed"],
+)
+def test_a_key_that_the_key_before_vouches_for_is_followed(
+    lost: bool | None, signers: tuple[str, ...], code: int, tmp_path: Path, verified: Any
+) -> None:
+    old, new = SigningKey.generate(NAME), SigningKey.generate(NAME)
+    events = list(sample_events(400))
+    if lost is not None:
+        body = KeyRotated(new.verifier.text, old.verifier.text, lost)
+        configuration = msgspec.json.encode(body).decode()
+        events[309] = sample_event(310, event_type="log.key_rotated", configuration=configuration)
+    log = SampleLog(events, (300, 320, 400), KEY)
+    texts = [note.partition("\n\n")[0] + "\n" for note in log.heads]
+    chosen = {"old": (old,), "both": (old, new), "new": (new,)}
+    log.heads = [
+        str(Note(text, tuple(key.sign(text) for key in chosen[name])))
+        for text, name in zip(texts, signers, strict=True)
+    ]
+    found = verified(Parts.of(log.bundle(tmp_path / "log.zip")), key=old)
+    followed = [{"position": 310, "key": new.verifier.text}] if code == 0 else []
+    assert (found[0], found[1]["keys_followed"]) == (code, followed), found
+    assert verified(Parts.of(log.bundle(tmp_path / "log.zip")), key=new)[0] == 0
+
+
+def test_witnesses_that_the_auditor_names_are_checked(parts: Parts, tmp_path: Path, verified: Any) -> None:
     witness = SigningKey.generate("witness.example/w", COSIGNATURE)
     text = parts.heads[-1].partition("\n\n")[0] + "\n"
     line = witness.cosign(text, 1_760_000_000).line
     parts.heads = [*parts.heads[:-1], parts.heads[-1] + line]
-    assert findings(parts)[1]["witnesses"] == []
-    assert findings(parts, "--key", witness.verifier.text)[1]["witnesses"] == ["witness.example/w"]
+    assert verified(parts)[1]["witnesses"] == []
+    assert verified(parts, "--key", witness.verifier.text)[1]["witnesses"] == ["witness.example/w"]
     parts.heads = [*parts.heads[:-1], parts.heads[-1].replace(line, witness.cosign(text + "x\n", 1_760_000_000).line)]
-    code, found = findings(parts, "--key", witness.verifier.text)
+    code, found = verified(parts, "--key", witness.verifier.text)
     assert (code, found["first"]) == (1, 691)
     # A witness alone proves nothing of a log.
     parts.heads = [f"{text}\n{line}"]
-    assert findings(parts, "--key", witness.verifier.text)[0] == 1
+    assert verified(parts, "--key", witness.verifier.text)[0] == 1
 
 
 def test_wrong_usage_is_told_from_a_wrong_log(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
