@@ -10,7 +10,7 @@ import msgspec
 from db.pool import Connection
 from events.codec import UnstorableText, encode
 from events.envelope import NewEvent
-from events.personal import Unsealed, unsealed_fields
+from events.personal import Unsealed, personal_fields, unsealed_fields
 from events.registry import event_type_of
 
 Expected = int | Literal["none", "any"]
@@ -88,7 +88,7 @@ class EncodedRequest:
         self.request = request
         for write in request.writes:
             for event in write.events:
-                if fields := unsealed_fields(event.data):
+                if personal_fields(type(event.data)) and (fields := unsealed_fields(event.data)):
                     raise Unsealed(f"{type(event.data).__name__}{fields[0][1]} is personal text that is not sealed")
         # One flat row per event, in the order of append_events' arrays from event_ids on, ready to be packed.
         self.events: list[list[tuple[str, ...]]] = [

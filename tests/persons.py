@@ -7,9 +7,13 @@ import time
 from typing import Any
 
 import asyncpg
+import msgspec
 
+from events.personal import is_token
 from projections.runner import TABLES
+from service.amc.keys import SecretKeys
 from service.auth.own_key import OwnKey, own_claims, own_key_file
+from service.persons.texts import PersonalTexts
 from tests.postgres import Database
 from tests.service import Service
 
@@ -33,6 +37,14 @@ def act_as_person(service: Service, name: str, *scopes: str, team: str = "local"
 async def user_id_of(service: Service) -> str:
     """The id of whoever the service now takes requests from."""
     return str((await service.read("/auth/session"))["user_id"])
+
+
+async def opened(service: Service, data: msgspec.Struct) -> str:
+    """The reason of a recorded event, which has it sealed."""
+    reason = msgspec.to_builtins(data)["reason"]
+    assert is_token(reason)
+    texts = PersonalTexts(service.program.pool, SecretKeys(service.settings))
+    return str(msgspec.json.decode(await texts.open_answer(f'"{reason}"'.encode())))
 
 
 async def tables_with(database: Database, text: str) -> list[str]:
