@@ -266,7 +266,7 @@ async def test_what_to_ask_before_it_runs(api: Service, monkeypatch: pytest.Monk
     ]
     assert asked["parameters"][0] == {
         "name": "v", "data_type": "STRING", "kind": "text", "input": "text", "required": True, "default": None,
-        "description": "Which one",
+        "description": "Which one", "personal": False,
     }  # fmt: skip
     lookback = asked["lookback"]
     assert (lookback["timezone"], lookback["retention_days"], lookback["data_delay_days"]) == ("UTC", 40, 2)
