@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def commands(document: Path, mark: str) -> str:
+def commands(document: Path, mark: str, language: str = "sh") -> str:
     """The document's code blocks that follow `<!-- mark -->`, in order."""
     text = document.read_text("utf-8")
-    blocks = re.findall(rf"^<!-- {mark} -->\n```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(rf"^<!-- {mark} -->\n```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert blocks, f"{document.name} has no block marked {mark}"
     return "\n".join(blocks)
 

@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from db.pool import Pool, open_pool
+from tests import published
 from tests.postgres import Database, Server, start_server
 from tests.rabbitmq import RabbitNode, shared_node
 
@@ -37,14 +38,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Notes how many examples a property was held against; oracles note theirs by `record_property`."""
+    """Notes how many examples a property was held against, and which events were held against their schemas; oracles
+    note theirs by `record_property`."""
     told = getattr(item, "hypothesis_statistics", None)
     if told and call.when == "call":
         item.user_properties.append(("cases", sum(map(int, re.findall(r"(\d+) passing,", told)))))
+    if call.when == "teardown" and published.SEEN:
+        item.user_properties.append(("events", dict(published.SEEN)))
+        published.SEEN.clear()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says how many cases the tests of properties and oracles ran, by file."""
+    """Says how many cases the tests of properties and oracles ran, by file, and which events no test has seen."""
     files: Counter[str] = Counter()
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
@@ -54,6 +59,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(f"{files.total():,} cases of properties and oracles")
         for file, count in files.most_common():
             terminalreporter.write_line(f"{count:>12,}  {file}")
+
+    seen: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "teardown":
+                for name, value in report.user_properties:
+                    seen.update(value if name == "events" else {})
+    if seen:
+        terminalreporter.write_line(published.summary(seen))
 
 
 @pytest.fixture(scope="session")

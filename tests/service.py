@@ -25,6 +25,7 @@ from service.settings import Settings
 from tests.deployment import INSTANCE_ID as INSTANCE_ID
 from tests.deployment import write_numbers
 from tests.postgres import Database, Server
+from tests.published import hold_to_schemas
 
 DAYS = 60
 SQL = "SELECT date, SUM(value) AS value FROM numbers GROUP BY date"
@@ -230,6 +231,7 @@ async def serving(settings: Settings, roles: Sequence[Role] = ROLES) -> AsyncIte
         ) as http,
     ):
         yield Service(http, program, settings)
+        await hold_to_schemas(program.pool)
 
 
 @pytest.fixture

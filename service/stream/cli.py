@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ LAST = 10
 
 QUIET = 60.0
 """Seconds without a byte after which a stream is taken for dead; the service sends a comment every 15."""
+
+BEGINNING = b'{"specversion":'
+BLOCK = 64 * 1024
 
 RETRY_AFTER = 1.0
 MOST_RETRY_AFTER = 30.0
@@ -94,25 +98,29 @@ async def _export(file: Path, after: int, query: dict[str, Any]) -> None:
 
 
 def _mend(file: Path) -> int:
-    """The position of the file's last event, 0 where it has none. A line that was cut short is taken away."""
+    """The position of the file's last event, 0 where it has none. A line that was cut short is taken away.
+
+    Raises ClickException, and changes nothing, where the file is not one of events.
+    """
     if not file.exists():
         return 0
     with file.open("r+b") as content:
-        size = content.seek(0, 2)
-        last, end = b"", size
-        tail = b""
-        while end > 0 and tail.count(b"\n") < 2:
-            begin = max(end - 64 * 1024, 0)
+        end = content.seek(0, os.SEEK_END)
+        begin, tail = end, b""
+        while begin > 0 and tail.count(b"\n") < 2:
+            begin = max(begin - BLOCK, 0)
             content.seek(begin)
-            tail = content.read(end - begin) + tail
-            end = begin
+            tail = content.read(end - begin)
         whole, _, cut = tail.rpartition(b"\n")
-        content.truncate(size - len(cut))
         last = whole.rpartition(b"\n")[2]
-    try:
-        return _position(last) if last else 0
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError):
-        raise click.ClickException(f"the last line of {file} is no event; name another file") from None
+        try:
+            position = _position(last) if last else 0
+        except (msgspec.DecodeError, ValueError):
+            position = -1
+        if position < 0 or not (cut.startswith(BEGINNING) or BEGINNING.startswith(cut)):
+            raise click.ClickException(f"{file} is no file of events; name another one")
+        content.truncate(end - len(cut))
+    return position
 
 
 class _Page(msgspec.Struct, frozen=True):

@@ -144,7 +144,8 @@ async def test_a_chunk_that_was_made_at_the_logs_end_is_made_anew_once_that_is_f
     fan = await started(pool)
     running = asyncio.create_task(fan.feed.run())
     for more, position in ((3, 3), (5, 3), (5, 13)):
+        last = fan.feed.head + more
         await add(pool, more)
-        await fan.feed.wait_beyond(fan.feed.head + more - 1, timeout=20)
+        await fan.feed.wait_beyond(last - 1)
         assert (await fan.after(0, EVERYTHING)).position == position
     running.cancel()

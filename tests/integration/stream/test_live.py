@@ -96,7 +96,7 @@ async def test_a_reader_catches_up_and_then_hears_live(api: Service) -> None:
     async with reading(api) as reader:
         frames = await reader.until("caught-up")
         assert [frame.id for frame in frames] == [1, 2, 3, None]
-        assert frames[-1].json == {"position": 3}
+        assert frames[-1].json == {"position": 3, "epoch": 1}
         first = frames[0]
         assert first.event == first.json["type"] == "report.created"
         assert first.json["sequence"] == f"{first.id:020}"
@@ -166,7 +166,7 @@ async def test_two_readers_get_the_same_and_filters_tell_how_far_they_are(
         assert frames[-1].id == 4
         checkpoints = [frame for frame in frames if frame.event == "checkpoint"]
         assert checkpoints
-        assert all(frame.json == {"position": frame.id} for frame in checkpoints)
+        assert all(frame.json == {"position": frame.id, "epoch": 1} for frame in checkpoints)
         assert len(frames) == len(checkpoints) + 1
 
 
@@ -292,7 +292,7 @@ async def test_one_that_is_behind_again_is_told_so_and_when_it_is_not(
             await append(connection, request("report-1", *(note(team_id="local") for _ in range(20))))
         frames = await reader.until("caught-up")
     assert [frame.event for frame in frames] == ["fell-behind", *["log.projection_rebuilt"] * 20, "caught-up"]
-    assert (frames[0].json, frames[-1].json) == ({"position": 0}, {"position": 20})
+    assert (frames[0].json, frames[-1].json) == ({"position": 0, "epoch": 1}, {"position": 20, "epoch": 1})
 
 
 async def test_proxies_and_pages_of_allowed_sites_let_it_through(database: Database, tmp_path: Path) -> None:
