@@ -128,7 +128,7 @@ class QueueFollower:
 
     async def _take(self, position: int, http: aiohttp.ClientSession) -> None:
         while position > self.position + 1:
-            query = {"after": self.position, "limit": min(position - 1 - self.position, 1000), "all_teams": "true"}
+            query: dict[str, Any] = {"after": self.position, "limit": min(position - 1 - self.position, 1000), "all_teams": "true"}
             async with http.get(f"{self._url}/api/events", params=query) as answer:
                 for event in msgspec.json.decode(await answer.read())["events"]:
                     assert int(event["sequence"]) == self.position + 1

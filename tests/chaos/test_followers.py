@@ -134,7 +134,7 @@ async def test_every_reader_has_every_event_once_and_in_order(
             after = memory(api)
 
     assert [(reader.repeats, reader.gaps) for reader in readers] == [([], [])] * READERS
-    assert {each.position for each in (*readers, *queue_readers)} == {total}
+    assert {*(each.position for each in readers), *(each.position for each in queue_readers)} == {total}
     assert sum(reader.cuts for reader in others) > 5
     assert late.cuts == stalled.cuts == 0
     assert after - before < MOST_GROWTH, (before, after)
