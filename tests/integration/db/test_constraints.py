@@ -313,6 +313,7 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("schema_objects", "schema_objects_pkey", {"name": "functions/x.sql"}),
     ("projection_checkpoints", "projection_checkpoints_pkey", {"projection": "read_models"}),
     ("projection_checkpoints", "projection_checkpoints_position_check", {"position": -1}),
+    ("projection_checkpoints", "projection_checkpoints_stopped_check", {"stopped_at": 7}),
     ("report_builder_audit", "report_builder_audit_pkey", {"position": 1}),
     ("report_builder_audit", "report_builder_audit_id_key", {"id": NIL}),
     ("report_builder_audit", "report_builder_audit_stream_version_key", {"stream_version": 1}),
