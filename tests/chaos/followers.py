@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import aio_pika
@@ -128,7 +129,11 @@ class QueueFollower:
 
     async def _take(self, position: int, http: aiohttp.ClientSession) -> None:
         while position > self.position + 1:
-            query: dict[str, Any] = {"after": self.position, "limit": min(position - 1 - self.position, 1000), "all_teams": "true"}
+            query: dict[str, Any] = {
+                "after": self.position,
+                "limit": min(position - 1 - self.position, 1000),
+                "all_teams": "true",
+            }
             async with http.get(f"{self._url}/api/events", params=query) as answer:
                 for event in msgspec.json.decode(await answer.read())["events"]:
                     assert int(event["sequence"]) == self.position + 1
