@@ -32,6 +32,7 @@ FAST = {
     "REPORT_BUILDER_AMC_CLIENT_ID": "amzn1.application-oa2-client.test",
     "REPORT_BUILDER_AMC_CLIENT_SECRET": "secret",
     "REPORT_BUILDER_AMC_REFRESH_TOKEN": "Atzr|test",
+    "REPORT_BUILDER_SECRET_KEY": "YSBrZXkgb2YgdGVzdHMsIDMyIGJ5dGVzIG9mIGl0ISE=",
 }
 
 INSTANCE_ID = "amcsandbox1"
