@@ -14,8 +14,9 @@ log = structlog.get_logger()
 
 async def start(process: Process) -> None:
     settings = process.settings
+    process.scrape.add_reading("publisher", publisher_reading(process.pool))
     if settings.amqp_url is None:
-        log.info("nothing_published", remedy="set REPORT_BUILDER_AMQP_URL for events over RabbitMQ")
+        log.debug("nothing_published", remedy="set REPORT_BUILDER_AMQP_URL for events over RabbitMQ")
         return
     from service.backfill.broker.log_sender import LogSender  # only where there is one: the library is large
     from service.backfill.broker.topology import LogTopology
@@ -27,4 +28,3 @@ async def start(process: Process) -> None:
     process.drain.add("publisher", partial(publisher.rounds.stop, task))
     process.health.rounds["publisher"] = publisher.rounds
     process.health.check("publisher", lambda: publisher.problem)
-    process.scrape.add_reading("publisher", publisher_reading(process.pool))
