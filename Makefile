@@ -24,7 +24,7 @@ lint: development ## style, types, the direction of imports
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m pip check
 
-bench: benchmarks ## measure, and compare with others (ARGS=activity: pages of activity; segments: the engine; results: CSV to Parquet)
+bench: benchmarks ## measure, and compare with others (ARGS=activity: pages of activity; segments: the engine; readers: live streams; results: CSV to Parquet)
 	@scripts/with-services python -m tests.bench $(ARGS)
 
 chaos: development ## break things while it works, the long form

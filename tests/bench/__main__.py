@@ -1,6 +1,7 @@
 """`python -m tests.bench [append] [--quick] [--json]`: how many single events a second become durable, ours
 beside others. `python -m tests.bench activity`: how long pages of activity take at a million events.
 `python -m tests.bench segments`: how many segments a second go through RabbitMQ, beside task frameworks.
+`python -m tests.bench readers`: how long an event takes to many live readers, and what that costs.
 `python -m tests.bench results`: how fast a result's CSV becomes Parquet, beside DuckDB's own COPY and SHA-256 of the
 same file.
 
@@ -22,7 +23,7 @@ import asyncpg
 import msgspec
 import uvloop
 
-from tests.bench import activity, library, pgbench, pool, results, throughput, writer
+from tests.bench import activity, library, pgbench, pool, readers, results, throughput, writer
 from tests.bench.measuring import CALLERS, Load, Result, WrongRows
 from tests.bench.report import OURS, Report, report_of, table
 from tests.bench.tasks import LibraryMissing
@@ -46,7 +47,9 @@ class NotDurable(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("append", "activity", "segments", "results"), default="append")
+    parser.add_argument(
+        "what", nargs="?", choices=("append", "activity", "segments", "readers", "results"), default="append"
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -70,6 +73,8 @@ def main() -> int:
                 rounds, count = (3, 100) if options.quick else (5, 400)
                 postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
                 lines = uvloop.run(throughput.run(server, postmaster, rounds, count))
+            elif options.what == "readers":
+                crowds = uvloop.run(readers.run(server, folder / "service", 5 if options.quick else readers.SECONDS))
             elif options.what == "activity":
                 pages = uvloop.run(activity.run(server, 20 if options.quick else activity.ROUNDS))
             else:
@@ -83,6 +88,9 @@ def main() -> int:
         shutil.rmtree(folder, ignore_errors=True)
     if options.what == "segments":
         _print(lines, throughput.table(lines, rounds, count), as_json=options.json)
+        return 0
+    if options.what == "readers":
+        _print(crowds, readers.table(crowds), as_json=options.json)
         return 0
     if options.what == "activity":
         _print(pages, activity.table(pages), as_json=options.json)
