@@ -24,7 +24,7 @@ lint: development ## style, types, the direction of imports
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m pip check
 
-bench: benchmarks ## measure, and compare with others (ARGS=activity: pages of activity; rebuild: read models; segments: the engine; results: CSV to Parquet)
+bench: benchmarks ## measure, beside others (ARGS=activity: pages; readers: live streams; rebuild: read models; results: CSV to Parquet; segments: the engine)
 	@scripts/with-services python -m tests.bench $(ARGS)
 
 chaos: development ## break things while it works, the long form

@@ -74,7 +74,7 @@ class LogPublisher:
                     end_if_cancelled(error)
                     self.problem = str(error) or repr(error)
                     log.warning("publisher_interrupted", error=f"{type(error).__name__}: {error}")
-                await self._feed.wait_beyond(self._feed.head, timeout=RETRY_AFTER)
+                await asyncio.sleep(RETRY_AFTER)
         finally:
             with suppress(*DATABASE_ERRORS):
                 await self._subscription.give_back()

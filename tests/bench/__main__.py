@@ -2,6 +2,7 @@
 beside others. `python -m tests.bench activity`: how long pages of activity take at a million events.
 `python -m tests.bench segments`: how many segments a second go through RabbitMQ, beside task frameworks.
 `python -m tests.bench rebuild`: how many events a second the read models are built again from.
+`python -m tests.bench readers`: how long an event takes to many live readers, and what that costs.
 `python -m tests.bench results`: how fast a result's CSV becomes Parquet, beside DuckDB's own COPY and SHA-256 of the
 same file.
 
@@ -23,7 +24,7 @@ import asyncpg
 import msgspec
 import uvloop
 
-from tests.bench import activity, library, pgbench, pool, rebuild, results, throughput, writer
+from tests.bench import activity, library, pgbench, pool, readers, rebuild, results, throughput, writer
 from tests.bench.measuring import CALLERS, Load, Result, WrongRows
 from tests.bench.report import OURS, Report, report_of, table
 from tests.bench.tasks import LibraryMissing
@@ -48,7 +49,10 @@ class NotDurable(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", choices=("append", "activity", "segments", "rebuild", "results"), default="append"
+        "what",
+        nargs="?",
+        choices=("append", "activity", "segments", "readers", "rebuild", "results"),
+        default="append",
     )
     parser.add_argument(
         "--quick",
@@ -78,6 +82,8 @@ def main() -> int:
                 postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
                 events, rounds = (100_000, 1) if options.quick else (rebuild.EVENTS, 3)
                 rebuilt = uvloop.run(rebuild.run(server, postmaster, rounds, events))
+            elif options.what == "readers":
+                crowds = uvloop.run(readers.run(server, folder / "service", 5 if options.quick else readers.SECONDS))
             elif options.what == "activity":
                 pages = uvloop.run(activity.run(server, 20 if options.quick else activity.ROUNDS))
             else:
@@ -95,6 +101,9 @@ def main() -> int:
     if options.what == "rebuild":
         _print(rebuilt, rebuild.table(rebuilt), as_json=options.json)
         return 1 if any(each.missed for each in rebuilt) else 0
+    if options.what == "readers":
+        _print(crowds, readers.table(crowds), as_json=options.json)
+        return 0
     if options.what == "activity":
         _print(pages, activity.table(pages), as_json=options.json)
         return 1 if any(page.missed for page in pages) else 0
