@@ -132,11 +132,13 @@ class Feed:
     async def _refuse_rewound(self) -> None:
         """A log that ends before what this process has seen was restored to an earlier state beneath it: whatever
         goes on from here would mix two histories, so the process ends, and begins again."""
+        self.rounds.begin()
         try:
             end = await read_head(self._pool)
         except DATABASE_ERRORS as error:
             end_if_cancelled(error)
             return  # the next look tells of it
+        self.rounds.end()
         if end < self._head:
             found = f"the log ends at position {end}, and this process has seen {self._head}"
             log.critical("log_rewound", error=found)
