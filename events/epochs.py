@@ -27,7 +27,10 @@ class Epochs:
 
     def at(self, position: int) -> int:
         """The epoch of the event at a position; an event that begins one is its first."""
-        return next((begun_by(event).epoch for event in reversed(self.begun) if event.position <= position), FIRST)
+        for event in reversed(self.begun):
+            if event.position <= position:
+                return begun_by(event).epoch
+        return FIRST
 
     def kept_since(self, epoch: int) -> int | None:
         """The last position up to which the log is shown to be what it was in that epoch; null where no later epoch

@@ -68,4 +68,4 @@ def encode_leaf(leaf: Leaf) -> bytes:
 
 def moment(at: datetime) -> str:
     """`YYYY-MM-DDTHH:MM:SS.ffffffZ`, always six digits."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

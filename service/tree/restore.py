@@ -170,6 +170,8 @@ async def begin_epoch(connection: Connection, folder: TreeFolder, finding: Findi
     """Appends the event that begins the next epoch, and lets the signer go on in it. Where the epoch has begun
     already, it lets the signer go on."""
     epochs = finding.epochs
+    # It may be known from elsewhere alone; from here on it is what the signer remembers.
+    folder.keep_head(finding.last.note)
     if epochs.begun and begun_by(epochs.begun[-1]).last_head == str(finding.last.note):
         event = epochs.begun[-1]
         folder.give_leave(Leave(epochs.current, event.id, str(finding.last.note)))

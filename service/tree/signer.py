@@ -76,7 +76,8 @@ class TreeSigner:
         more = False
         try:
             with self._folder.locked():
-                more = await self._locked_round()
+                more, signed = await self._locked_round()
+            self.signed = signed or self.signed  # only now is it committed
             self.refused = None
         except FolderBusy:
             self.refused = None  # whoever has it signs
@@ -86,10 +87,10 @@ class TreeSigner:
             self.refused = str(error)
         return more
 
-    async def _locked_round(self) -> bool:
+    async def _locked_round(self) -> tuple[bool, SignedHead | None]:
         async with self._pool.acquire() as connection, connection.transaction():
             if not await take_lock(connection):
-                return False
+                return False, None
             last = await self._last_head(connection)
             epochs = await read_epochs(connection)
             base = self._base(last, epochs)
@@ -108,11 +109,14 @@ class TreeSigner:
                         f" {AFTER_RESTORE}"
                     )
                 if edge.size < base.size:
-                    return True
+                    return True, None
                 await _require(connection, base)
+            if (await read_epochs(connection)).current != epochs.current:
+                return True, None  # another one has begun meanwhile: what a head must agree with is to be asked anew
+            signed = None
             if edge.size and edge.size >= base.from_size:
-                await self._sign(connection, edge, epochs.at(edge.size), last)
-            return taken == limit
+                signed = await self._sign(connection, edge, epochs.at(edge.size), last)
+            return taken == limit, signed
 
     async def _last_head(self, connection: Connection) -> SignedHead | None:
         """The last signed head: that of the folder, or a later one of the table, as another machine with a copy of
@@ -135,7 +139,7 @@ class TreeSigner:
         """What a new head must agree with: the last one, or where a restore has begun another epoch, and was allowed
         to, the head from which that goes on. Raises TreeDiffers."""
         if last is None:
-            return Base("", 0, EMPTY_ROOT)
+            return Base("", 0, EMPTY_ROOT, epochs.begun[-1].position if epochs.begun else 0)
         if last.epoch == epochs.current:
             return Base(last.head.origin, last.head.size, last.head.root, last.head.size)
         if last.epoch > epochs.current:
@@ -154,7 +158,7 @@ class TreeSigner:
         proven = head_of(parse_note(begun.proven_head))
         return Base(proven.origin, proven.size, proven.root, event.position)
 
-    async def _sign(self, connection: Connection, edge: Edge, epoch: int, last: SignedHead | None) -> None:
+    async def _sign(self, connection: Connection, edge: Edge, epoch: int, last: SignedHead | None) -> SignedHead:
         rotations = await read_rotations(connection)
         key = first_key(self._folder, self._name, log_is_signed=last is not None or bool(rotations))
         head = TreeHead(origin_of(key.verifier.name, epoch), edge.size, edge.root())
@@ -168,7 +172,7 @@ class TreeSigner:
         self._finish_rotation(signed)
         if self.signed != signed:
             await insert_head(connection, signed, self._folder.verifier_keys())
-            self.signed = signed
+        return signed
 
     def _finish_rotation(self, signed: SignedHead) -> None:
         following = self._folder.next_key()

@@ -1,4 +1,4 @@
-"""The role tree, killed with SIGKILL at any moment while events are recorded: no two heads ever contradict each other."""
+"""The role tree, killed with SIGKILL at any moment while events are recorded: its heads never contradict each other."""
 
 from __future__ import annotations
 

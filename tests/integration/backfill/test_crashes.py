@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,10 @@ import pytest
 
 from db.pool import Pool
 from events.envelope import new_id, stream_of
+from events.epochs import EPOCHS_STREAM
 from events.reader import read_stream
+from events.types.log import EpochBegun
+from events.types.segment import Submitted
 from service.amc.accounts import AccountState
 from service.amc.connections import Connections
 from service.amc.keys import SecretKeys
@@ -34,6 +37,8 @@ from service.backfill.worker import Worker
 from service.results.folder_store import FolderStore
 from service.settings import Settings
 from tests.backfill import Seed
+from tests.postgres import Database
+from tests.tree import forge
 
 DAY = date(2026, 1, 31)
 
@@ -218,5 +223,37 @@ async def test_a_create_whose_answer_is_lost_is_found_again(bench: Bench) -> Non
     bench.sandbox.sandbox.faults.set(Faults(drop_every=1))
     segment_id, _ = await bench.run(None, messages_lost=False)
     await assert_run_once(bench, segment_id, 0, "answer dropped")
+    assert await adopted(bench, segment_id) == [True]
+
+
+async def test_after_a_restore_an_execution_that_the_log_has_forgotten_is_adopted(
+    bench: Bench, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten, _ = await bench.run(None, messages_lost=False)
+    # What a restore takes back: who has which execution. Nothing else of the segment is looked at by others.
+    await forge(database, "DELETE FROM idempotency_keys")
+    project = bench.seed.project
+
+    async def restored() -> None:
+        """After a collection was recorded, and before its segment is admitted, the log begins a new epoch."""
+        begun = EpochBegun(2, 0, None, datetime.now(UTC) - timedelta(minutes=1), "the head of the log that is gone")
+        await bench.seed.append(EPOCHS_STREAM, begun)
+        monkeypatch.undo()
+        await project()
+
+    monkeypatch.setattr(bench.seed, "project", restored)
+    planned_before, _ = await bench.run(None, messages_lost=False)
+    assert [len(bench.sandbox.sandbox.executions), await adopted(bench, planned_before)] == [1, [True]]
+    assert await executions_of(bench, planned_before) == await executions_of(bench, forgotten)
+    planned_after, _ = await bench.run(None, messages_lost=False)
+    assert [len(bench.sandbox.sandbox.executions), await adopted(bench, planned_after)] == [2, [False]]
+
+
+async def adopted(bench: Bench, segment_id: UUID) -> list[bool]:
     events = await read_stream(bench.pool, stream_of("segment", segment_id))
-    assert [event.data.adopted for event in events if event.event_type == "segment.submitted"] == [True]  # type: ignore[attr-defined]
+    return [event.data.adopted for event in events if isinstance(event.data, Submitted)]
+
+
+async def executions_of(bench: Bench, segment_id: UUID) -> list[str]:
+    events = await read_stream(bench.pool, stream_of("segment", segment_id))
+    return [event.data.execution_id for event in events if isinstance(event.data, Submitted)]

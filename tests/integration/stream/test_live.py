@@ -94,7 +94,7 @@ async def test_a_reader_catches_up_and_then_hears_live(api: Service) -> None:
     async with reading(api) as reader:
         frames = await reader.until("caught-up")
         assert [frame.id for frame in frames] == [1, 2, 3, None]
-        assert frames[-1].json == {"position": 3}
+        assert frames[-1].json == {"position": 3, "epoch": 1}
         first = frames[0]
         assert first.event == first.json["type"] == "report.created"
         assert first.json["sequence"] == f"{first.id:020}"
@@ -161,7 +161,7 @@ async def test_two_readers_get_the_same_and_filters_tell_how_far_they_are(api: S
         assert frames[-1].id == 4
         checkpoints = [frame for frame in frames if frame.event == "checkpoint"]
         assert checkpoints
-        assert all(frame.json == {"position": frame.id} for frame in checkpoints)
+        assert all(frame.json == {"position": frame.id, "epoch": 1} for frame in checkpoints)
         assert len(frames) == len(checkpoints) + 1
 
 

@@ -28,7 +28,7 @@ async def test_pages_add_up_to_the_log(api: Service) -> None:
     count = await api.program.pool.fetchval("SELECT count(*) FROM report_builder_audit")
     assert [int(event["sequence"]) for event in events] == list(range(1, count + 1))
     page = await api.read(f"/api/events?after={count}")
-    assert page == {"events": [], "next_after": count, "more": False}
+    assert page == {"events": [], "next_after": count, "more": False, "epoch": 1}
 
 
 async def test_filters_by_type_stream_and_workflow(api: Service) -> None:

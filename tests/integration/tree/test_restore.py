@@ -121,6 +121,25 @@ async def test_a_head_that_was_kept_elsewhere_proves_more(pool: Pool, database: 
     assert (found.proven_size, found.differs_by) == (300, 350)
 
 
+async def test_a_folder_that_has_forgotten_the_last_head_is_told_by_a_file(
+    pool: Pool, database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tree"
+    await signed_at(pool, database, folder, 100, 300)
+    kept = tmp_path / "heads"
+    kept.write_text((folder / "last-head").read_text())
+    await rewind(database, 200)
+    (folder / "last-head").unlink()
+    settings = {"DATABASE_URL": database.service_url, "TREE_FOLDER": str(folder), "DATA_DIR": str(tmp_path)}
+    result = await typed("restore", "--skip-results", "--heads", str(kept), **settings)
+    assert "epoch 2 begins: the log is what was signed up to position 100" in result.output, result.output
+    signer = signer_of(pool, folder)
+    await sign_all(signer)
+    assert signer.refused is None
+    assert signer.signed is not None
+    assert signer.signed.order == (2, 201)
+
+
 async def test_an_epoch_that_was_begun_in_the_table_alone_is_not_signed(
     pool: Pool, database: Database, tmp_path: Path
 ) -> None:
