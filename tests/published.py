@@ -11,7 +11,7 @@ import msgspec
 
 from db.pool import DATABASE_ERRORS, Pool
 from events.registry import REGISTRY
-from service.contract.event_schemas import published_schemas
+from service.contract.event_schemas import released_schemas
 
 SEEN: Counter[str] = Counter()
 """Events by type since it was last asked for; see `tests.conftest`."""
@@ -21,12 +21,12 @@ BODIES = "SELECT position, event_type, schema_version, configuration FROM report
 
 @cache
 def _validators() -> dict[tuple[str, str], Any]:
-    schemas = published_schemas()
-    return {key: jsonschema_rs.validator_for(msgspec.json.decode(schema)) for key, schema in schemas.items()}
+    schemas = released_schemas()
+    return {key: jsonschema_rs.validator_for(schema) for key, schema in schemas.items()}
 
 
 async def hold_to_schemas(pool: Pool) -> None:
-    """Fails where an event of the log is not as its schema says. Types that a test has made up have none."""
+    """Fails where an event of the log is not as its schema says. What a test has made up has none."""
     try:
         rows = await pool.fetch(BODIES)
     except DATABASE_ERRORS:  # the test has taken it away
