@@ -1,7 +1,7 @@
 """How long an event takes from its commit to many live readers, and what that costs the API's process: all readers take
 everything, each over a connection of its own, while events are appended by another process at a steady rate.
 
-Its other processes are `python -m tests.bench.readers crowd URL READERS EVENTS` and `… writer DATABASE_URL RATE EVENTS`.
+It starts `python -m tests.bench.readers crowd URL READERS EVENTS` and `… writer DATABASE_URL RATE EVENTS`.
 """
 
 from __future__ import annotations
