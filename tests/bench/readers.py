@@ -1,8 +1,7 @@
 """How long an event takes from its commit to many live readers, and what that costs the API's process: all readers take
 everything, each over a connection of its own, while events are appended by another process at a steady rate.
 
-Its other processes are `python -m tests.bench.readers crowd URL READERS EVENTS` and `… writer DATABASE_URL RATE
-EVENTS`.
+It starts `python -m tests.bench.readers crowd URL READERS EVENTS` and `… writer DATABASE_URL RATE EVENTS`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ import uvloop
 from db.pool import open_pool
 from events.writer import AppendWriter
 from service.bootstrap import running
-from service.roles import Role
 from service.settings import Settings
 from tests.postgres import Server
 from tests.recording import note, request
@@ -43,16 +41,13 @@ class Measured(msgspec.Struct, frozen=True):
     sends: float
 
 
-API: tuple[Role, ...] = ("api",)
-
-
 async def run(server: Server, folder: Path, seconds: int = SECONDS) -> list[Measured]:
     """Each crowd on a log of its own. Raises AssertionError where a reader has missed an event."""
     measured = []
     for readers in CROWDS:
         async with server.fresh_database() as database:
             settings = Settings(data_dir=folder, database_url=database.service_url, port=0, streams_per_user=readers)
-            async with running(settings, API) as program:
+            async with running(settings, ("api",)) as program:
                 assert program.api_url is not None
                 events = RATE * seconds
                 crowd = await _start("crowd", program.api_url, str(readers), str(events))
