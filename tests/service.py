@@ -246,7 +246,7 @@ async def shared_api(postgres_server: Server, tmp_path_factory: pytest.TempPathF
     """The same, once for a module whose tests do not mind what the others have made."""
     async with postgres_server.fresh_database() as database:
         settings = settings_for(database, tmp_path_factory.mktemp("data"))
-        async with serving(settings, ("api", "projector")) as service:
+        async with serving(settings, ("api", "projector", "tree")) as service:
             yield service
 
 

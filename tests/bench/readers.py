@@ -20,6 +20,7 @@ import uvloop
 from db.pool import open_pool
 from events.writer import AppendWriter
 from service.bootstrap import running
+from service.roles import Role
 from service.settings import Settings
 from tests.postgres import Server
 from tests.recording import note, request
@@ -41,13 +42,16 @@ class Measured(msgspec.Struct, frozen=True):
     sends: float
 
 
+API: tuple[Role, ...] = ("api",)
+
+
 async def run(server: Server, folder: Path, seconds: int = SECONDS) -> list[Measured]:
     """Each crowd on a log of its own. Raises AssertionError where a reader has missed an event."""
     measured = []
     for readers in CROWDS:
         async with server.fresh_database() as database:
             settings = Settings(data_dir=folder, database_url=database.service_url, port=0, streams_per_user=readers)
-            async with running(settings, ("api",)) as program:
+            async with running(settings, API) as program:
                 assert program.api_url is not None
                 events = RATE * seconds
                 crowd = await _start("crowd", program.api_url, str(readers), str(events))

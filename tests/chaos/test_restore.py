@@ -88,6 +88,8 @@ async def test_a_backfill_completes_on_a_database_restored_to_a_moment_of_its_mi
         # By one statement, so that nothing comes in between.
         moment, before = await fetchval(database, f"SELECT (clock_timestamp(), ({SUBMITTED}))")
         await api.completed(collection_id, 20, seconds=60)
+        beyond = await fetchval(database, "SELECT max(position) FROM report_builder_audit")
+        await api.until("signed beyond the moment", lambda: signed_to(api, beyond), seconds=30)
         await archived(database, archive, api)
         service.kill()
         service.wait()
@@ -122,6 +124,11 @@ async def test_a_backfill_completes_on_a_database_restored_to_a_moment_of_its_mi
         deployment.stop()
     finally:
         postgres15.stop(restored)
+
+
+async def signed_to(api: Api, position: int) -> bool:
+    head = (await api.get("/api/audit/log"))["head"]
+    return bool(head and int(head.splitlines()[1]) >= position)
 
 
 async def signed_in_epoch(api: Api, epoch: int) -> bool:

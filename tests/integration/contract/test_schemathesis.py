@@ -25,6 +25,9 @@ async def test_the_service_does_what_its_document_says(
     shared_api: Service, record_property: Callable[[str, object], None]
 ) -> None:
     submitted = await shared_api.submitted()
+    async with asyncio.timeout(30):
+        while (await shared_api.get("/api/audit/log/checkpoint")).status != 200:
+            await asyncio.sleep(0.1)
     made = {"instance_id": INSTANCE_ID, "collection_id": submitted["collection_id"]}
     made |= {"report_id": submitted["report_id"], "workflow_id": await shared_api.workflow()}
     run = await asyncio.create_subprocess_exec(
