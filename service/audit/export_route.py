@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from db.pool import Pool
+from events.reader import read_head
 from service.audit.export import NoTreeHead, choose_part, export
 from service.endpoints import LAST_POSITION, Endpoint, Query, read_query
 from service.problems import Refused
@@ -37,6 +38,9 @@ def export_route(pool: Pool, schemas: Mapping[tuple[str, str], bytes]) -> Endpoi
         query = read_query(request, ReadExport)
         if query.first and query.last and query.first > query.last:
             raise Refused("bad_request", f"from {query.first} is after to {query.last}; give an earlier from")
+        asked = max(query.first or 0, query.last or 0)
+        if asked > (end := await read_head(pool)):
+            raise Refused("not_found", f"the log ends at position {end}, before {asked}")
         try:
             part = await choose_part(pool, query.first, query.last, query.team)
         except NoTreeHead as error:
@@ -54,6 +58,6 @@ def export_route(pool: Pool, schemas: Mapping[tuple[str, str], bytes]) -> Endpoi
         query=ReadExport,
         answer=(ZIP,),
         scope="audit:read",
-        refusals=("tree_behind",),
+        refusals=("not_found", "tree_behind"),
         answer_headers={"Content-Disposition": "The name of the file."},
     )

@@ -95,7 +95,7 @@ async def test_the_log_is_exported_and_verified_by_its_own_commands(service: Ser
     assert done.exit_code == 0
     refused = await typed("audit", "export", str(tmp_path / "none.zip"), "--to", "100000", **settings)
     assert isinstance(refused.exception, ApiRefused)
-    assert "(503 tree_behind)" in str(refused.exception)
+    assert "(404 not_found)" in str(refused.exception)
     assert [other.name for other in tmp_path.iterdir()] == [file.name]
 
 
@@ -168,8 +168,8 @@ async def test_an_export_takes_the_scope_and_positions_that_there_are(service: S
         ("from=0", "bad_request"),
         ("from=3&to=2", "bad_request"),
         ("team=", "bad_request"),
-        ("to=1000000", "tree_behind"),
-        ("from=1000000", "tree_behind"),
+        ("to=1000000", "not_found"),
+        ("from=1000000", "not_found"),
     ):
         answer = await service.get(f"{EXPORT}?{query}")
         assert answer.json["code"] == code
