@@ -72,7 +72,7 @@ class Follower:
             while True:
                 await self._reading.wait()
                 async with asyncio.timeout(SILENCE):
-                    size = int(await reader.readline(), 16)
+                    size = int(await reader.readuntil(b"\n"), 16)
                     if size == 0:
                         return  # the service has ended it in order
                     text += (await reader.readexactly(size + 2))[:-2]
