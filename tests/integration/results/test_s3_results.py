@@ -77,7 +77,7 @@ async def test_while_the_store_is_away_results_wait_and_then_are_there(
         assert refused.headers["Retry-After"]
     finally:
         s3.start()
-    collection = await stored.finished(submitted)
+    collection = await stored.finished(submitted, seconds=60)
     assert (collection["backfill_status"], collection["row_count"]) == ("completed", 3)
     assert len(await stored.rows(first)) == 2
     said = lines.getvalue() + refused.body.decode()
