@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import obstore
+from obstore.store import S3Store as Bucket
+
 from tests.deployment import free_port
 
 ACCESS_KEY_ID = "AKIDOFTESTS"
@@ -40,8 +43,25 @@ class S3Server:
         }
 
     def object(self, key: str) -> Path:
-        """The file that holds an object of the bucket."""
+        """The file that holds an object of the bucket, to be read: a change of it there may be seen minutes later."""
         return self.folder / BUCKET / key
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object as anybody could who has the credentials."""
+        obstore.put(self._bucket(), key, content)
+
+    def delete(self, key: str) -> None:
+        obstore.delete(self._bucket(), key)
+
+    def _bucket(self) -> Bucket:
+        return Bucket(
+            BUCKET,
+            endpoint=self.url,
+            region="us-east-1",
+            access_key_id=ACCESS_KEY_ID,
+            secret_access_key=SECRET_ACCESS_KEY,
+            client_options={"allow_http": True},
+        )
 
     def start(self) -> None:
         """On the same port each time."""
@@ -49,8 +69,8 @@ class S3Server:
             [
                 Path(sys.executable).parent / "rclone", "serve", "s3",
                 "--addr", f"127.0.0.1:{self._port}", "--auth-key", f"{ACCESS_KEY_ID},{SECRET_ACCESS_KEY}",
-                # What a test changes in the folder is seen at once.
-                "--vfs-cache-mode", "off", "--dir-cache-time", "0s", "--config", "/dev/null", "--log-level", "ERROR",
+                # Folders are remembered, as by default: told not to, it looks for a new file until it is lucky.
+                "--vfs-cache-mode", "off", "--config", "/dev/null", "--log-level", "ERROR",
                 str(self.folder),
             ]
         )  # fmt: skip

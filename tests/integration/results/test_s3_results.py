@@ -94,12 +94,13 @@ async def test_a_flipped_bit_in_the_store_is_named_and_never_read(
     progress = await stored.read(f"/api/data-collections/{submitted['collection_id']}/progress")
     checksum = progress["segments"][0]["checksum"]
     (file,) = s3.object(tmp_path.name).rglob(f"{checksum}.parquet")
+    key = str(file.relative_to(s3.object("")))
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 4
-    file.write_bytes(content)
+    s3.put(key, bytes(content))
     answer = await stored.get(f"/api/data-collections/{submitted['collection_id']}/results")
     assert (answer.status, answer.json["code"]) == (500, "result_damaged")
     assert checksum in answer.json["detail"]
-    file.unlink()
+    s3.delete(key)
     answer = await stored.get(f"/api/data-collections/{submitted['collection_id']}/results")
     assert (answer.status, answer.json["code"]) == (500, "result_missing")

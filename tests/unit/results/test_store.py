@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,15 +27,32 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 class Kept:
-    """A store, and where its files really are."""
+    """A store, where its files really are, and a way to harm them."""
 
-    def __init__(self, store: ResultStore, place: Callable[[str], Path]) -> None:
+    def __init__(self, store: ResultStore, folder: Path, s3: S3Server | None = None) -> None:
         self.store = store
-        self._place = place
+        self._folder = folder
+        self._s3 = s3
         store.prepare()
 
     def file(self, checksum: str) -> Path:
-        return self._place(f"{checksum[:2]}/{checksum}.parquet")
+        return self._folder / f"{checksum[:2]}/{checksum}.parquet"
+
+    def overwrite(self, checksum: str, content: bytes) -> None:
+        if self._s3 is None:
+            self.file(checksum).write_bytes(content)
+        else:
+            self._s3.put(self._key(checksum), content)
+
+    def delete(self, checksum: str) -> None:
+        if self._s3 is None:
+            self.file(checksum).unlink()
+        else:
+            self._s3.delete(self._key(checksum))
+
+    def _key(self, checksum: str) -> str:
+        assert self._s3 is not None
+        return str(self.file(checksum).relative_to(self._s3.object("")))
 
     async def keep(self, content: bytes) -> str:
         with self.store.scratch_folder() as folder:
@@ -54,12 +71,12 @@ class Kept:
 @pytest.fixture(params=["folder", "s3"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
     if request.param == "folder":
-        return Kept(FolderStore(tmp_path), lambda name: tmp_path / name)
+        return Kept(FolderStore(tmp_path), tmp_path)
     server: S3Server = request.getfixturevalue("s3")
     prefix = tmp_path.name
     store = create_store(Settings(data_dir=tmp_path, **server.settings(prefix)))  # type: ignore[arg-type]
     assert isinstance(store, S3Store)
-    return Kept(store, lambda name: server.object(f"{prefix}/{name}"))
+    return Kept(store, server.object(prefix), server)
 
 
 async def test_a_file_is_kept_under_its_checksum_and_read_back(kept: Kept) -> None:
@@ -86,7 +103,7 @@ async def test_a_flipped_bit_is_noticed_and_keeping_the_result_again_puts_it_rig
     checksum = await kept.keep(b"content" * 1000)
     damaged = bytearray(kept.file(checksum).read_bytes())
     damaged[3000] ^= 1
-    kept.file(checksum).write_bytes(damaged)
+    kept.overwrite(checksum, bytes(damaged))
     with pytest.raises(ResultDamaged, match=checksum):
         await kept.fetch(checksum)
     await kept.keep(b"content" * 1000)
@@ -95,14 +112,14 @@ async def test_a_flipped_bit_is_noticed_and_keeping_the_result_again_puts_it_rig
 
 async def test_a_file_that_was_cut_short_is_damaged(kept: Kept) -> None:
     checksum = await kept.keep(b"content" * 1000)
-    kept.file(checksum).write_bytes(b"content")
+    kept.overwrite(checksum, b"content")
     with pytest.raises(ResultDamaged, match=checksum):
         await kept.fetch(checksum)
 
 
 async def test_a_file_that_is_not_there_is_missing(kept: Kept) -> None:
     checksum = await kept.keep(b"content")
-    kept.file(checksum).unlink()
+    kept.delete(checksum)
     with pytest.raises(ResultMissing, match=checksum):
         await kept.fetch(checksum)
 
@@ -126,7 +143,7 @@ async def test_what_a_killed_process_left_is_cleared_after_a_day(kept: Kept) -> 
 
 
 async def test_a_store_that_is_away_takes_and_gives_nothing_and_later_all(s3: S3Server, tmp_path: Path) -> None:
-    kept = Kept(create_store(Settings(data_dir=tmp_path, **s3.settings("away"))), s3.object)  # type: ignore[arg-type]
+    kept = Kept(create_store(Settings(data_dir=tmp_path, **s3.settings("away"))), s3.object("away"))  # type: ignore[arg-type]
     checksum = await kept.keep(b"content")
     s3.stop()
     try:
@@ -145,7 +162,7 @@ async def test_a_store_that_refuses_is_said_to_and_shows_no_secret(
     s3: S3Server, tmp_path: Path, wrong: dict[str, str]
 ) -> None:
     settings = Settings(data_dir=tmp_path, **(s3.settings() | wrong))  # type: ignore[arg-type]
-    kept = Kept(create_store(settings), s3.object)
+    kept = Kept(create_store(settings), s3.object(""))
     for work in (kept.keep(b"content"), kept.fetch("0" * 64)):
         with pytest.raises(StoreUnavailable) as raised:
             await work
@@ -161,7 +178,7 @@ async def test_credentials_may_be_where_amazons_own_tools_look(
     for name in ("endpoint", "region", "access_key_id", "secret_access_key"):
         monkeypatch.setenv(f"AWS_{name.upper()}", settings[f"results_s3_{name}"])
     store = create_store(Settings(data_dir=tmp_path, results_url=f"s3://{BUCKET}"))
-    kept = Kept(store, s3.object)
+    kept = Kept(store, s3.object(""))
     checksum = await kept.keep(b"content")
     assert kept.file(checksum).exists()
     assert await kept.fetch(checksum) == b"content"
@@ -183,7 +200,7 @@ async def test_a_file_system_without_links_is_read_by_copies(tmp_path: Path, mon
         raise PermissionError("no links here")
 
     monkeypatch.setattr(Path, "hardlink_to", refuse)
-    kept = Kept(FolderStore(tmp_path), lambda name: tmp_path / name)
+    kept = Kept(FolderStore(tmp_path), tmp_path)
     checksum = await kept.keep(b"content")
     assert await kept.fetch(checksum) == b"content"
     shutil.rmtree(kept.file(checksum).parent)
