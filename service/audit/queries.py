@@ -30,7 +30,7 @@ STEP_TYPES: dict[Step, str] = {
 
 COLUMNS = (
     "position, id, recorded_at, event_type, step_completed, stream, stream_version, entity, entity_id, team_id,"
-    " user_id, workflow_id, workflow_name, correlation_id"
+    " user_id, workflow_id, workflow_name, correlation_id, schema_version"
 )
 
 

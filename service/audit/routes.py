@@ -57,7 +57,8 @@ class ReadSummary(Query, frozen=True, kw_only=True):
 
 class ActivityItem(Answer, frozen=True, kw_only=True):
     """An event with its surroundings. `entity` and `entity_id` are the two parts of `stream`; `workflow_name` is
-    the workflow's name now. `configuration`, the event's body, is there where it was asked for."""
+    the workflow's name now. `configuration` is there where it was asked for: the event's body as it was recorded, in
+    the version `schema_version` of its type."""
 
     position: int
     id: UUID
@@ -73,6 +74,7 @@ class ActivityItem(Answer, frozen=True, kw_only=True):
     workflow_id: str | None
     workflow_name: str | None
     correlation_id: str | None
+    schema_version: int
     configuration: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -79,6 +79,7 @@ def test_help_names_every_command(run: Run) -> None:
         "migrate",
         "projections",
         "accounts",
+        "audit",
         "collections",
         "schedules",
         "clock",

@@ -320,8 +320,11 @@ async def test_an_admin_who_owns_the_database_and_may_create_roles_needs_no_supe
 
 
 async def test_an_admin_may_have_been_granted_the_schema_instead_of_owning_the_database(empty: Database) -> None:
-    grant = "GRANT USAGE, CREATE ON SCHEMA public TO plain_admin WITH GRANT OPTION"
-    async with admin_of(empty, "CREATEROLE", grant) as admin_url:
+    grants = (
+        "GRANT USAGE, CREATE ON SCHEMA public TO plain_admin WITH GRANT OPTION",
+        f"GRANT CREATE ON DATABASE {empty.name} TO plain_admin",
+    )
+    async with admin_of(empty, "CREATEROLE", *grants) as admin_url:
         await migrate_up(admin_url, service_url=empty.service_url)
         async with connected(empty.service_url) as connection:
             await append(connection, request("report-1"))

@@ -63,7 +63,10 @@ def test_every_label_in_an_alert_is_one_of_its_metric() -> None:
 
 
 def test_alerts_that_troubleshooting_names_exist() -> None:
-    named = set(re.findall(r"`([A-Z][a-z]+[A-Z][A-Za-z]+)`", SECTIONS["Troubleshooting"])) - {"LogDamaged", "UnknownEvent"}
+    named = set(re.findall(r"`([A-Z][a-z]+[A-Z][A-Za-z]+)`", SECTIONS["Troubleshooting"])) - {
+        "LogDamaged",
+        "UnknownEvent",
+    }
     assert named <= set(ALERTS)
 
 
