@@ -76,7 +76,8 @@ async def first_difference(connection: Connection, table: Table[Any]) -> Differi
     built = None if row["built"] is None else msgspec.json.decode(row["built"])
     if live is None or built is None:
         return DifferingRow(table.name, row["key"], None, live, built)
-    column = next(name for name in columns(table) if live[name] != built[name])
+    # Whichever it is, the key names the row: PostgreSQL may tell values apart that are the same in JSON.
+    column = next((name for name in columns(table) if live[name] != built[name]), table.key)
     return DifferingRow(table.name, row["key"], column, live[column], built[column])
 
 

@@ -21,7 +21,7 @@ import events
 import projections
 from db.pool import Connection, OwnConnection
 from events.envelope import RecordedEvent
-from events.reader import read_span
+from events.reader import LogDamaged, read_span
 from projections.rows import Rows
 from projections.runner import TABLES, fold, want_rows
 
@@ -60,18 +60,24 @@ class Scratch:
             while self.position < (target := await end(self.reader)):
                 progress(self.position, target)
                 await self.connection.execute("UPDATE rebuild_progress SET target = $1", target)
+                begun = self.position
                 async for batch in self._batches(target):
                     await self._apply(batch)
                     if self.position - self._kept >= SPAN or len(self._rows) > 2 * MAX_ROWS:
                         await self.keep()
                     progress(self.position, target)
+                if self.position == begun:
+                    raise _ends_early(begun, target)
         await self.keep()
         progress(self.position, self.position)
 
     async def catch_up(self, target: int) -> None:
         """Applies what is left up to the position, in the transaction that the connection has open."""
         while self.position < target:
-            await self._apply(await read_span(self.connection, self.position, min(BATCH, target - self.position)))
+            batch = await read_span(self.connection, self.position, min(BATCH, target - self.position))
+            if not batch:
+                raise _ends_early(self.position, target)
+            await self._apply(batch)
         await self.keep()
 
     async def keep(self) -> None:
@@ -111,6 +117,10 @@ class Scratch:
         finally:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
+
+
+def _ends_early(position: int, target: int) -> LogDamaged:
+    return LogDamaged(f"the log ends at position {position}, but the read models have applied position {target}")
 
 
 @contextlib.asynccontextmanager

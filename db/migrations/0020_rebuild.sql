@@ -1,7 +1,6 @@
 -- Read models are rebuilt in a schema of their own, and a projection that stands still says where and why.
 
 -- migrate:up
-CREATE SCHEMA report_builder_rebuild;
 GRANT USAGE ON SCHEMA report_builder_rebuild TO report_builder_service;
 -- include tables/rebuild_progress.sql
 -- include functions/begin_rebuild.sql
@@ -18,5 +17,7 @@ ALTER TABLE projection_checkpoints
 
 -- migrate:down
 ALTER TABLE projection_checkpoints DROP COLUMN stopped_at, DROP COLUMN stopped_by, DROP COLUMN stopped_since;
+SELECT end_rebuild();
 DROP FUNCTION begin_rebuild, end_rebuild;
-DROP SCHEMA report_builder_rebuild CASCADE;
+DROP TABLE report_builder_rebuild.rebuild_progress;
+REVOKE USAGE ON SCHEMA report_builder_rebuild FROM report_builder_service;

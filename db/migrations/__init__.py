@@ -139,7 +139,8 @@ async def migrate_down(admin_url: str, *, to: int = 0, folder: Path = MIGRATIONS
                 await connection.execute("DELETE FROM schema_objects WHERE name = ANY ($1)", list(migration.objects))
             done.append(f"took back {migration.number:04} {migration.name}")
         if to == 0:
-            await connection.execute("DROP TABLE schema_objects, schema_migrations; RESET ROLE")
+            await connection.execute("DROP TABLE schema_objects, schema_migrations")
+            await connection.execute("DROP SCHEMA IF EXISTS report_builder_rebuild; RESET ROLE")
             await _drop_roles(connection)
     finally:
         await connection.close()

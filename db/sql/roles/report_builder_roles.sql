@@ -1,6 +1,7 @@
 -- Two roles that nobody logs in as. The owner holds every object; the service's role holds what the service
 -- may do, and each login of the service is a member of it. Roles belong to the server: other databases on it
--- may have created them already. Runs as any role with CREATEROLE that owns the database.
+-- may have created them already. Runs as any role with CREATEROLE that owns the database, or may create schemas
+-- in it and grant the use of its schema public.
 DO $$
 DECLARE
   _role text;
@@ -24,9 +25,9 @@ BEGIN
   IF NOT has_schema_privilege('report_builder_service', 'public', 'USAGE') THEN
     GRANT USAGE ON SCHEMA public TO report_builder_service;
   END IF;
-  -- A migration makes a schema for rebuilds.
-  IF NOT has_database_privilege('report_builder_owner', current_database(), 'CREATE') THEN
-    EXECUTE format('GRANT CREATE ON DATABASE %I TO report_builder_owner', current_database());
+  -- Rebuilds have a schema of their own. The owner may make none, as that takes a right on the database.
+  IF to_regnamespace('report_builder_rebuild') IS NULL THEN
+    CREATE SCHEMA report_builder_rebuild AUTHORIZATION report_builder_owner;
   END IF;
 END
 $$;

@@ -319,10 +319,10 @@ async def test_an_admin_who_owns_the_database_and_may_create_roles_needs_no_supe
             await connection.execute("DROP ROLE report_builder")
 
 
-async def test_an_admin_may_have_been_granted_schemas_instead_of_owning_the_database(empty: Database) -> None:
+async def test_an_admin_may_have_been_granted_the_schema_instead_of_owning_the_database(empty: Database) -> None:
     grants = (
         "GRANT USAGE, CREATE ON SCHEMA public TO plain_admin WITH GRANT OPTION",
-        f"GRANT CREATE ON DATABASE {empty.name} TO plain_admin WITH GRANT OPTION",
+        f"GRANT CREATE ON DATABASE {empty.name} TO plain_admin",
     )
     async with admin_of(empty, "CREATEROLE", *grants) as admin_url:
         await migrate_up(admin_url, service_url=empty.service_url)

@@ -16,7 +16,7 @@ import pytest
 from db.migrations import migrate_up
 from db.pool import Pool, open_pool
 from events.envelope import new_id
-from events.reader import read_after, read_head
+from events.reader import LogDamaged, read_after, read_head
 from events.types.log import ProjectionRebuilt
 from events.types.workflow import WorkflowArchived, WorkflowChanged, WorkflowUnarchived
 from projections import scratch
@@ -424,6 +424,19 @@ async def test_verify_names_the_row_with_the_lowest_key(
     lowest = await pool.fetchrow("SELECT segment_id::text AS id FROM report_data_weeks ORDER BY segment_id LIMIT 1")
     assert lowest is not None
     assert first == DifferingRow("report_data_weeks", lowest["id"], "row_count", 99, None)
+
+
+@pytest.mark.parametrize("work", [verify, rebuild])
+async def test_a_log_whose_end_is_gone_is_told(
+    database: Database, pool: Pool, admin: asyncpg.Connection[Any], segment_ids: list[UUID], work: Any
+) -> None:
+    head = await read_head(pool)
+    await admin.execute(
+        "ALTER TABLE report_builder_audit DISABLE TRIGGER ALL;"
+        f"DELETE FROM report_builder_audit WHERE position = {head}"
+    )
+    with pytest.raises(LogDamaged, match=f"ends at position {head - 1}, but the read models have applied .* {head}"):
+        await work(database.service_url)
 
 
 async def test_verify_makes_nobody_wait_and_looks_at_one_moment_though_all_goes_on(
