@@ -74,7 +74,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def postgres_server() -> Iterator[Server]:
     # Not below pytest's own folder: the server runs as another user there, who must be able to pass through.
     folder = Path(tempfile.mkdtemp(prefix="report-builder-postgres-", dir="/var/tmp"))
-    server, postgres = start_server(folder / "data")
+    server, postgres = start_server(folder / "data", durable=False)
     yield server
     asyncio.run(postgres.stop())
     shutil.rmtree(folder, ignore_errors=True)

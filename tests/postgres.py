@@ -61,7 +61,7 @@ class Server:
     async def fresh_database(self, *, migrated: bool = True) -> AsyncIterator[Database]:
         """A database of its own, dropped at the end."""
         name = f"test_{next(_numbers)}"
-        await self.run(f"CREATE DATABASE {name}" + (f" TEMPLATE {TEMPLATE}" if migrated else ""))
+        await self.run(f"CREATE DATABASE {name} STRATEGY FILE_COPY" + (f" TEMPLATE {TEMPLATE}" if migrated else ""))
         try:
             yield self.database(name)
         finally:
@@ -98,13 +98,18 @@ class OwnServer:
         return self._postgres.service_url
 
 
-def start_server(folder: Path) -> tuple[Server, EmbeddedPostgres]:
-    """The embedded server, with the template in place."""
+def start_server(folder: Path, *, durable: bool) -> tuple[Server, EmbeddedPostgres]:
+    """The embedded server, with the template in place. One that is not durable loses all when the machine stops, and
+    makes a database of its 1,400 files in a tenth of the time."""
 
     async def start() -> tuple[Server, EmbeddedPostgres]:
         postgres = EmbeddedPostgres(folder)
         await postgres.start()
         server = Server(postgres.socket_folder)
+        if not durable:
+            await server.run("ALTER SYSTEM SET fsync = off")
+            await server.run("ALTER SYSTEM SET full_page_writes = off")
+            await server.run("SELECT pg_reload_conf()")
         await server.create_template()
         return server, postgres
 

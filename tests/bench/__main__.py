@@ -72,7 +72,7 @@ def main() -> int:
     try:
         if options.what == "append":
             pgbench.find_pgbench()
-        server, postgres = start_server(folder / "data")
+        server, postgres = start_server(folder / "data", durable=True)
         try:
             if options.what == "segments":
                 rounds, count = (3, 100) if options.quick else (5, 400)
