@@ -80,6 +80,11 @@ async def test_a_file_of_something_else_is_left_alone(api: Service, tmp_path: Pa
     assert file.read_text() == content
 
 
+def _take_interrupts() -> None:
+    """A shell that runs the tests in the background has their children ignore it, as one does at a terminal."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 async def test_following_goes_on_when_the_service_comes_back(database: Database, tmp_path: Path) -> None:
     settings = msgspec.structs.replace(settings_for(database, tmp_path), port=free_port())
     environment = {"REPORT_BUILDER_PORT": str(settings.port), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -90,7 +95,7 @@ async def test_following_goes_on_when_the_service_comes_back(database: Database,
             async with serving(settings, ("api", "projector")) as service:
                 await service.report()
                 process = process or await asyncio.create_subprocess_exec(
-                    *command, env=environment, stdout=asyncio.subprocess.PIPE
+                    *command, env=environment, stdout=asyncio.subprocess.PIPE, preexec_fn=_take_interrupts
                 )
                 assert process.stdout is not None
                 async with asyncio.timeout(PATIENCE):
@@ -98,7 +103,8 @@ async def test_following_goes_on_when_the_service_comes_back(database: Database,
                 assert int(msgspec.json.decode(line)["sequence"]) == number
         assert process is not None
         process.send_signal(signal.SIGINT)
-        assert await process.wait() == 130
+        async with asyncio.timeout(PATIENCE):
+            assert await process.wait() == 130
     finally:
         if process is not None and process.returncode is None:
             process.kill()
