@@ -15,7 +15,7 @@ demo: runtime ## run it all here, with a sample backfill of 52 weeks (ONCE=1, DA
 	  $(if $(SEGMENTATION),--segmentation "$$SEGMENTATION") $(if $(PORT),--port "$$PORT")
 
 test: development ## every test, with RabbitMQ and PostgreSQL 15 (AMQP_URL=… uses your broker, ARGS=… goes to pytest, as -n 0 for one at a time)
-	@scripts/with-services pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@scripts/with-services pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: development ## style, types, the direction of imports
 	@.venv/bin/ruff check .

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import structlog
 
@@ -41,6 +42,7 @@ class Feed:
         self._ring_size = ring_size
         self._ring_bytes = 0
         self._head = 0
+        self._seen: RecordedEvent | None = None
         self._hint = asyncio.Event()
         self._moved = asyncio.Condition()
         self._to_notify = 0
@@ -106,7 +108,7 @@ class Feed:
             self._hint.clear()  # before the look, so that a hint during it leads to another
             self.rounds.begin()
             try:
-                events = await read_after(self._pool, self._head, BATCH)
+                events = await self._look()
             except DATABASE_ERRORS as error:
                 end_if_cancelled(error)
                 log.warning("feed_waits_for_database", error=type(error).__name__)
@@ -115,34 +117,33 @@ class Feed:
             except LogDamaged as error:
                 log.critical("log_damaged", error=str(error))
                 raise
+            except LogRewound as error:
+                log.critical("log_rewound", error=str(error))
+                raise
             self.rounds.end()
             if events:
                 self._remember(events)
                 async with self._moved:
-                    self._head = events[-1].position
+                    self._seen = events[-1]
+                    self._head = self._seen.position
                     self._moved.notify_all()
                 if len(events) == BATCH:
                     continue
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_INTERVAL):
                     await self._hint.wait()
-            except TimeoutError:
-                await self._refuse_rewound()
 
-    async def _refuse_rewound(self) -> None:
-        """A log that ends before what this process has seen was restored to an earlier state beneath it: whatever
-        goes on from here would mix two histories, so the process ends, and begins again."""
-        self.rounds.begin()
-        try:
-            end = await read_head(self._pool)
-        except DATABASE_ERRORS as error:
-            end_if_cancelled(error)
-            return  # the next look tells of it
-        self.rounds.end()
-        if end < self._head:
-            found = f"the log ends at position {end}, and this process has seen {self._head}"
-            log.critical("log_rewound", error=found)
-            raise LogRewound(found)
+    async def _look(self) -> list[RecordedEvent]:
+        """The next events. The last one that was seen is read with them: a log that no longer has it was restored to
+        an earlier state beneath this process, however far it has come since. Whatever went on from here would mix
+        two histories, so the process ends, and begins again."""
+        if self._head == 0:
+            return await read_after(self._pool, 0, BATCH)
+        events = await read_after(self._pool, self._head - 1, BATCH + 1)
+        if not events or events[0].id != (self._seen or events[0]).id:
+            raise LogRewound(f"the log has lost the event at position {self._head}, which this process has seen")
+        self._seen = events[0]
+        return events[1:]
 
     def _remember(self, events: list[RecordedEvent]) -> None:
         """Puts the newest events into the ring, and takes the oldest out as far as it is too long or too large."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import asyncpg
@@ -210,3 +211,22 @@ async def test_a_process_that_has_seen_more_than_the_log_has_ends(
     with pytest.raises(ExceptionGroup) as raised:
         await feed.run()
     assert raised.group_contains(LogRewound)
+
+
+async def test_a_log_that_has_grown_again_beyond_what_a_busy_process_has_seen_ends_it(
+    pool: Pool, database: Database
+) -> None:
+    await fill(database, 1, 50)
+    feed = Feed(pool)
+    await feed.start()
+    running = asyncio.create_task(feed.run())
+    await fill(database, 51, 51)
+    feed.appended(51)
+    assert await feed.wait_beyond(50, 30)
+    await rewind(database, 40)
+    await append_notes(pool, 20)
+    feed.appended(60)
+    with pytest.raises(ExceptionGroup) as raised:
+        await asyncio.wait_for(running, 30)
+    assert raised.group_contains(LogRewound)
+    assert feed.head == 51
