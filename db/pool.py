@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeAlias
+import sys
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
@@ -49,12 +50,16 @@ async def open_pool(url: str, *, size: int = 10, name: str = "report-builder") -
     Time-outs hold on the server too: a statement ends after 60 s, an idle transaction after 30 s, so that a
     frozen process cannot keep a lock or a snapshot.
     """
-    return await asyncpg.create_pool(
+    return await _Pool(
         url,
         min_size=1,
         max_size=size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
         command_timeout=60,
-        reset=_reset,
         server_settings={
             "application_name": name,
             "statement_timeout": "60s",
@@ -64,11 +69,26 @@ async def open_pool(url: str, *, size: int = 10, name: str = "report-builder") -
     )
 
 
-async def _reset(connection: Connection) -> None:
-    """What happens to a connection that comes back: as a rule nothing. asyncpg's own reset is a round trip after
-    every statement, for session state that nothing here leaves behind; only an open transaction needs it."""
-    if connection.is_in_transaction():
-        await connection.reset()
+class _Pool(Pool):
+    """Resets a connection that comes back only where it must. asyncpg's own reset is a round trip after every
+    statement, for session state that nothing here leaves behind. But who leaves by an exception may have left a
+    statement between its two messages to the server, as a cancelled request does: the server then waits for the
+    second one, and keeps the statement's locks, until it hears of the connection again."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, reset=self._reset, **settings)
+        self._left_by_exception: set[int] = set()
+
+    async def release(self, connection: Any, *, timeout: float | None = None) -> None:
+        if sys.exc_info()[0] is not None:
+            self._left_by_exception.add(connection.get_server_pid())
+        await super().release(connection, timeout=timeout)
+
+    async def _reset(self, connection: Connection) -> None:
+        unsure = connection.get_server_pid() in self._left_by_exception
+        self._left_by_exception.discard(connection.get_server_pid())
+        if unsure or connection.is_in_transaction():
+            await connection.reset()
 
 
 def end_if_cancelled(error: Exception) -> None:
