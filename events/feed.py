@@ -16,6 +16,7 @@ import structlog
 
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.envelope import RecordedEvent
+from events.epochs import EPOCHS_STREAM, Epochs, read_epochs
 from events.ranges import Ranges, size_of
 from events.reader import LogDamaged, LogRewound, read_after, read_head
 from events.rounds import Rounds
@@ -43,6 +44,8 @@ class Feed:
         self._ring_bytes = 0
         self._head = 0
         self._seen: RecordedEvent | None = None
+        self.epochs = Epochs()
+        """Of the log up to `head`."""
         self._hint = asyncio.Event()
         self._moved = asyncio.Condition()
         self._to_notify = 0
@@ -61,8 +64,9 @@ class Feed:
         self._hint.set()
 
     async def start(self) -> None:
-        """Learns where the log ends; what is before it is read from the table."""
+        """Learns where the log ends, and its epochs; what is before is read from the table."""
         self._head = await read_head(self._pool)
+        self.epochs = await read_epochs(self._pool)
 
     async def run(self) -> None:
         """Keeps the ring up until cancelled; outlives a database that goes away and comes back."""
@@ -147,6 +151,9 @@ class Feed:
 
     def _remember(self, events: list[RecordedEvent]) -> None:
         """Puts the newest events into the ring, and takes the oldest out as far as it is too long or too large."""
+        if begun := [event for event in events if event.stream == EPOCHS_STREAM]:
+            known = {event.id for event in self.epochs.begun}
+            self.epochs = Epochs([*self.epochs.begun, *(event for event in begun if event.id not in known)])
         ring = self._ring
         ring.extend(events)
         self._ring_bytes += size_of(events)

@@ -34,6 +34,7 @@ ATTRIBUTES: dict[str, Schema] = {
     "datacontenttype": {"const": "application/json"},
     "dataschema": {"type": "string", "format": "uri-reference"},
     "sequence": {"type": "string", "pattern": "^[0-9]{20}$", "description": "The position."},
+    "epoch": {"type": "integer", "minimum": 1},
     "streamversion": {"type": "integer", "minimum": 1},
     "teamid": TEXT,
     "userid": {"type": "string", "format": "uuid"},

@@ -77,7 +77,7 @@ async def _tail(after: int | None, follow: bool, as_json: bool, query: dict[str,
     client = ApiClient(read_settings())
     if after is None:
         after = max((await client.send("GET", "/api/events", limit=1))["head"] - LAST, 0)
-    lines = _live(client, after, query) if follow else _recorded(client, after, query)
+    lines = _live(client, _Place(after), query) if follow else _recorded(client, after, query)
     async for line in lines:
         click.echo(line if as_json else _readable(line))
 
@@ -89,21 +89,33 @@ async def _export(file: Path, after: int, query: dict[str, Any]) -> None:
     count = 0
     with Progress(*columns, console=Console(stderr=True)) as progress, file.open("ab") as output:
         task = progress.add_task("position", total=None)
-        async for lines, page in _pages(client, max(after, begun), query):
+        place = begun if begun.position >= after else _Place(after)
+        async for lines, page in _pages(client, place, query):
             output.write(lines)
             output.flush()
             count += lines.count(b"\n")
-            progress.update(task, completed=page.after, total=page.head)
+            progress.update(task, completed=page.after.position, total=page.head)
     click.echo(f"{count} events added to {file}", err=True)
 
 
-def _mend(file: Path) -> int:
-    """The position of the file's last event, 0 where it has none. A line that was cut short is taken away.
+class _Place(msgspec.Struct, frozen=True):
+    """How far a reader has come, and in which epoch of the log, null where it has not heard of one."""
+
+    position: int
+    epoch: int | None = None
+
+    @property
+    def query(self) -> dict[str, int]:
+        return {"after": self.position} | ({} if self.epoch is None else {"epoch": self.epoch})
+
+
+def _mend(file: Path) -> _Place:
+    """Where the file's last event is, 0 where it has none. A line that was cut short is taken away.
 
     Raises ClickException, and changes nothing, where the file is not one of events.
     """
     if not file.exists():
-        return 0
+        return _Place(0)
     with file.open("r+b") as content:
         end = content.seek(0, os.SEEK_END)
         begin, tail = end, b""
@@ -114,23 +126,23 @@ def _mend(file: Path) -> int:
         whole, _, cut = tail.rpartition(b"\n")
         last = whole.rpartition(b"\n")[2]
         try:
-            position = _position(last) if last else 0
+            place = _place(last) if last else _Place(0)
         except (msgspec.DecodeError, ValueError):
-            position = -1
-        if position < 0 or not (cut.startswith(BEGINNING) or BEGINNING.startswith(cut)):
+            place = None
+        if place is None or not (cut.startswith(BEGINNING) or BEGINNING.startswith(cut)):
             raise click.ClickException(f"{file} is no file of events; name another one")
         content.truncate(end - len(cut))
-    return position
+    return place
 
 
 class _Page(msgspec.Struct, frozen=True):
     """Where the page after this one begins, and where the log ended."""
 
-    after: int
+    after: _Place
     head: int
 
 
-async def _pages(client: ApiClient, after: int, query: dict[str, Any]) -> AsyncIterator[tuple[bytes, _Page]]:
+async def _pages(client: ApiClient, after: _Place, query: dict[str, Any]) -> AsyncIterator[tuple[bytes, _Page]]:
     """The events behind the position up to the log's end, as lines; each page again where its answer is lost."""
     pause = RETRY_AFTER
     more = True
@@ -139,39 +151,43 @@ async def _pages(client: ApiClient, after: int, query: dict[str, Any]) -> AsyncI
             headers = client.headers | {"Accept": "application/x-ndjson"}
             try:
                 async with http.get(
-                    f"{client.url}/api/events", params=query | {"after": after, "limit": PAGE}, headers=headers
+                    f"{client.url}/api/events", params=query | after.query | {"limit": PAGE}, headers=headers
                 ) as answer:
                     lines = await _taken(answer)
             except (aiohttp.ClientError, TimeoutError) as error:
                 pause = await _wait(error, pause)
                 continue
             pause = RETRY_AFTER
-            after, more = int(answer.headers["Next-After"]), answer.headers["More"] == "true"
+            after = _Place(int(answer.headers["Next-After"]), int(answer.headers["Epoch"]))
+            more = answer.headers["More"] == "true"
             yield lines, _Page(after, int(answer.headers["Log-Head"]))
 
 
 async def _recorded(client: ApiClient, after: int, query: dict[str, Any]) -> AsyncIterator[bytes]:
-    async for lines, _ in _pages(client, after, query):
+    async for lines, _ in _pages(client, _Place(after), query):
         for line in lines.splitlines():
             yield line
 
 
-async def _live(client: ApiClient, after: int, query: dict[str, Any]) -> AsyncIterator[bytes]:
+async def _live(client: ApiClient, after: _Place, query: dict[str, Any]) -> AsyncIterator[bytes]:
     """The events behind the position, and all that come; comes back by itself when a connection is cut."""
     pause = RETRY_AFTER
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=QUIET, sock_read=QUIET)
     async with aiohttp.ClientSession(timeout=timeout, read_bufsize=4 * 1024 * 1024) as http:
         while True:
-            headers = client.headers | {"Last-Event-ID": str(after)}
             try:
-                async with http.get(f"{client.url}/api/events/stream", params=query, headers=headers) as answer:
+                async with http.get(
+                    f"{client.url}/api/events/stream", params=query | after.query, headers=client.headers
+                ) as answer:
                     if answer.status >= 400:
                         await _taken(answer)
                     async for position, event, data in _frames(answer):
                         pause = RETRY_AFTER
-                        if position is not None and event != "checkpoint":
+                        if position is None:  # it says nothing of the log
+                            continue
+                        if event != "checkpoint":
                             yield data
-                        after = max(after, position or 0)
+                        after = _Place(position, msgspec.json.decode(data, type=_Epoch).epoch)
                 raise aiohttp.ClientPayloadError("the service has ended the stream")
             except (aiohttp.ClientError, TimeoutError) as error:
                 pause = await _wait(error, pause)
@@ -224,11 +240,19 @@ class _Event(msgspec.Struct, frozen=True):
     time: str
     type: str
     subject: str
+    epoch: int
     userid: str = "-"
 
 
-def _position(line: bytes) -> int:
-    return int(msgspec.json.decode(line, type=_Event).sequence)
+class _Epoch(msgspec.Struct, frozen=True):
+    """What an event and a checkpoint both say."""
+
+    epoch: int
+
+
+def _place(line: bytes) -> _Place:
+    event = msgspec.json.decode(line, type=_Event)
+    return _Place(int(event.sequence), event.epoch)
 
 
 def _readable(line: bytes) -> str:

@@ -7,19 +7,21 @@ from typing import Any
 import msgspec
 
 from events.envelope import RecordedEvent
+from events.epochs import Epochs
 
 SOURCE = "/report-builder"
 
 
-def cloud_event(event: RecordedEvent) -> bytes:
-    """The event as CloudEvents JSON. `sequence` is the position, zero-padded so that it sorts as text."""
+def cloud_event(event: RecordedEvent, epochs: Epochs) -> bytes:
+    """The event as CloudEvents JSON. `sequence` is the position, zero-padded so that it sorts as text; it is good
+    within the `epoch`, one of the log's."""
     encoded = event.__dict__.get("_cloud_event")
     if encoded is None:
-        encoded = event.__dict__["_cloud_event"] = _encode(event)
+        encoded = event.__dict__["_cloud_event"] = _encode(event, epochs.at(event.position))
     return encoded
 
 
-def _encode(event: RecordedEvent) -> bytes:
+def _encode(event: RecordedEvent, epoch: int) -> bytes:
     metadata: dict[str, Any] = msgspec.json.decode(event.metadata)
     body = {
         "specversion": "1.0",
@@ -31,6 +33,7 @@ def _encode(event: RecordedEvent) -> bytes:
         "datacontenttype": "application/json",
         "dataschema": f"/schemas/{event.event_type}/{event.schema_version}.json",
         "sequence": f"{event.position:020}",
+        "epoch": epoch,
         "streamversion": event.stream_version,
         "teamid": event.team_id,
         "userid": event.user_id,

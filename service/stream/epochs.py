@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from db.pool import Pool
-from events.epochs import Epochs, read_epochs
 from events.feed import Feed
 from events.reader import read_head
 from service.problems import Refused
-
-FRESH = 1.0
-"""Seconds that the epochs are taken to be what they were."""
 
 
 class ReaderGuard:
@@ -20,15 +14,13 @@ class ReaderGuard:
     def __init__(self, pool: Pool, feed: Feed) -> None:
         self._pool = pool
         self._feed = feed
-        self._epochs = Epochs()
-        self._read_at = float("-inf")
 
     async def admit(self, after: int, epoch: int | None) -> int:
         """The log's epoch, for a reader who has come to `after` in `epoch`, null where they do not say.
 
         Refuses with `log_rewound` one of another epoch, or who is beyond the log's end.
         """
-        epochs = await self._current()
+        epochs = self._feed.epochs
         # The feed may be a moment behind the table; whoever has just written is not beyond it.
         end = self._feed.head if after <= self._feed.head else await read_head(self._pool)
         if after <= end and epoch in (None, epochs.current):
@@ -45,10 +37,3 @@ class ReaderGuard:
             f" with after={min(kept, after)}&epoch={epochs.current}",
             extra={"epoch": epochs.current, "head": end, "kept": kept},
         )
-
-    async def _current(self) -> Epochs:
-        now = asyncio.get_running_loop().time()
-        if now - self._read_at > FRESH:
-            self._epochs = await read_epochs(self._pool)
-            self._read_at = now
-        return self._epochs

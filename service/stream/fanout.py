@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from events.envelope import RecordedEvent
+from events.epochs import Epochs
 from events.feed import BATCH, Feed
 from service.problems import Refused
 from service.stream.cloudevents import cloud_event
@@ -94,7 +95,7 @@ class Fanout:
         events = await self.feed.read(position)
         if (chunk := self._kept(key)) is not None:  # another reader was first
             return chunk
-        chunk = _chunk(events, position, wanted, self.feed.head)
+        chunk = _chunk(events, position, wanted, self.feed)
         if events:
             self._keep(key, chunk)
         return chunk
@@ -116,12 +117,13 @@ class Fanout:
             self._chunk_bytes -= _size(self._chunks.popitem(last=False)[1])
 
 
-def _chunk(events: Iterable[RecordedEvent], position: int, wanted: EventFilter, head: int) -> Chunk:
+def _chunk(events: Iterable[RecordedEvent], position: int, wanted: EventFilter, feed: Feed) -> Chunk:
     frames: list[bytes] = []
+    head, epochs = feed.head, feed.epochs
     size = told = 0
     for event in events:
         if wanted.passes(event):
-            frames.append(frame(event))
+            frames.append(frame(event, epochs))
             size += len(frames[-1])
             if size > CHUNK_BYTES and len(frames) > 1:
                 frames.pop()
@@ -135,6 +137,7 @@ def _size(chunk: Chunk) -> int:
     return len(chunk.frames) + 500  # with what surrounds it
 
 
-def frame(event: RecordedEvent) -> bytes:
+def frame(event: RecordedEvent, epochs: Epochs) -> bytes:
     """The event as a server-sent one."""
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.position, event.event_type.encode(), cloud_event(event))
+    data = cloud_event(event, epochs)
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.position, event.event_type.encode(), data)

@@ -129,7 +129,7 @@ class LogPublisher:
                     continue
                 events = await self._feed.read(sent, BATCH)
                 self.rounds.begin()
-                await self._sender.send([_message(event) for event in events])
+                await self._sender.send([self._message(event) for event in events])
                 self.rounds.end()
                 metrics.published(len(events))
                 sent = events[-1].position
@@ -139,6 +139,5 @@ class LogPublisher:
                 with suppress(SubscriptionLost, *DATABASE_ERRORS):
                     await self._subscription.move(sent)
 
-
-def _message(event: RecordedEvent) -> LogMessage:
-    return LogMessage(cloud_event(event), event.event_type, str(event.id), event.recorded_at)
+    def _message(self, event: RecordedEvent) -> LogMessage:
+        return LogMessage(cloud_event(event, self._feed.epochs), event.event_type, str(event.id), event.recorded_at)

@@ -59,7 +59,7 @@ def stream_routes(
         found = await read_page(pool, fanout.feed, query.after, query.limit, filter_of(query, caller_of(request)))
         head = max(fanout.feed.head, found.position)
         if NDJSON in request.headers.get("accept", ""):
-            lines = b"".join(cloud_event(event) + b"\n" for event in found.events)
+            lines = b"".join(cloud_event(event, fanout.feed.epochs) + b"\n" for event in found.events)
             headers = {
                 "Next-After": str(found.position),
                 "More": str(found.more).lower(),
@@ -69,7 +69,7 @@ def stream_routes(
             return Response(lines, media_type=NDJSON, headers=headers)
         return json_response(
             {
-                "events": [msgspec.Raw(cloud_event(event)) for event in found.events],
+                "events": [msgspec.Raw(cloud_event(event, fanout.feed.epochs)) for event in found.events],
                 "next_after": found.position,
                 "more": found.more,
                 "head": head,

@@ -101,7 +101,7 @@ async def test_the_program_over_http_goes_on_where_it_was(api: Service, folder: 
         await api.report()
         assert await positions(process, first + 1) == [first + 1]
         async with asyncio.timeout(PATIENCE):
-            while (folder / "checkpoint").read_text() != str(first + 1):
+            while json.loads((folder / "checkpoint").read_text()) != {"after": first + 1, "epoch": 1}:
                 await asyncio.sleep(0.02)
     await api.report()
     async with started(folder, [sys.executable, str(program)], URL=url) as process:

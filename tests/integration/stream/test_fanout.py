@@ -70,9 +70,9 @@ async def test_an_event_is_encoded_once_for_all_filters(pool: Pool, monkeypatch:
     encoded: list[int] = []
     real = cloudevents._encode
 
-    def counted(event: RecordedEvent) -> bytes:
+    def counted(event: RecordedEvent, epoch: int) -> bytes:
         encoded.append(event.position)
-        return real(event)
+        return real(event, epoch)
 
     monkeypatch.setattr(cloudevents, "_encode", counted)
     await add(pool, 40)

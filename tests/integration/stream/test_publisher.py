@@ -14,6 +14,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from db.pool import Pool
+from events.epochs import Epochs
 from events.reader import read_after
 from service.backfill.broker.topology import LogTopology
 from service.stream.cloudevents import cloud_event
@@ -75,7 +76,7 @@ async def test_every_event_is_sent_once_and_in_order_as_a_cloud_event(
                 await channel.declare_queue(f"{topology.exchange}.other", passive=True)
             ).declaration_result.message_count == 0
     events = await read_after(pool, 600, 5)
-    assert [message.body for message in messages] == [cloud_event(event) for event in events]
+    assert [message.body for message in messages] == [cloud_event(event, Epochs()) for event in events]
     for event, message in zip(events, messages, strict=True):
         assert (message.routing_key, message.exchange) == (event.event_type, topology.exchange)
         assert message.content_type == "application/cloudevents+json"

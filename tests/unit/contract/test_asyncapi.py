@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from events.envelope import RecordedEvent
+from events.epochs import Epochs
 from events.registry import REGISTRY
 from service.backfill.broker.topology import LogTopology
 from service.contract.asyncapi import CONTROL, asyncapi
@@ -83,13 +84,13 @@ def test_an_event_is_as_its_message_says_with_everything_and_with_nothing() -> N
     full = event()
     bare = event(user_id=None, workflow_id=None, step_completed=None, metadata="{}")
     for each in (full, bare):
-        jsonschema_rs.validate(payload("report.created"), msgspec.json.decode(cloud_event(each)))
+        jsonschema_rs.validate(payload("report.created"), msgspec.json.decode(cloud_event(each, Epochs())))
     schema = DOCUMENT["components"]["messages"]["report.created"]["payload"]
-    assert set(schema["properties"]) == set(msgspec.json.decode(cloud_event(full)))
-    assert set(schema["required"]) == set(msgspec.json.decode(cloud_event(bare)))
+    assert set(schema["properties"]) == set(msgspec.json.decode(cloud_event(full, Epochs())))
+    assert set(schema["required"]) == set(msgspec.json.decode(cloud_event(bare, Epochs())))
 
 
 @pytest.mark.parametrize("wrong", [{"configuration": "{}"}, {"event_type": "report.nothing"}, {"schema_version": 2}])
 def test_what_is_not_such_an_event_does_not_fit(wrong: dict[str, Any]) -> None:
-    sent = msgspec.json.decode(cloud_event(event(**wrong)))
+    sent = msgspec.json.decode(cloud_event(event(**wrong), Epochs()))
     assert not jsonschema_rs.is_valid(payload("report.created"), sent)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from service.backfill.broker import Topology
+from service.backfill.broker.topology import LogTopology
 from service.cli import cli
 from service.data_collections.progress import LimitReason
 from service.problems import CATALOGUE
@@ -76,7 +77,8 @@ def test_settings_and_codes_and_queues_that_are_named_exist() -> None:
     named = set(re.findall(r"`(?:REPORT_BUILDER)?_([A-Z_]+)`", TEXT)) | set(re.findall(rf"\b{PREFIX}([A-Z_]+)\b", TEXT))
     assert named <= settings
     assert set(re.findall(r"errors\.md#(\w+)", TEXT)) <= set(CATALOGUE)
-    assert set(re.findall(r"`(report_builder\.[\w.]+)`", TEXT)) <= {queue.name for queue in Topology().declarations()}
+    queues = (*Topology().declarations(), LogTopology().queue)
+    assert set(re.findall(r"`(report_builder\.[\w.]+)`", TEXT)) <= {queue.name for queue in queues}
 
 
 def test_every_reason_that_limits_a_collection_has_its_remedy() -> None:
