@@ -51,6 +51,10 @@ class Verified(msgspec.Struct, frozen=True):
     first: DifferingRow | None
 
 
+AWAKE = 5.0
+"""Seconds after which a transaction that waits for another connection says something: the server ends idle ones."""
+
+
 class RebuildFailed(Exception):
     """The tables are not equal after they were made equal; nothing was changed."""
 
@@ -72,7 +76,7 @@ async def rebuild(url: str, *, reason: str | None = None, progress: Progress = n
             # The projector waits at the lock; what it has applied since is applied here too.
             await scratch.catch_up(await _live_position(connection, lock=True))
             # While the lock is held no other connection sees the live tables otherwise than this one.
-            wanted, found = await asyncio.gather(digest(connection, SCHEMA), digest(scratch.reader, LIVE))
+            wanted, found = await _digests(connection, scratch.reader)
             difference = Difference()
             if found != wanted:
                 difference = await make_equal(connection)
@@ -116,6 +120,18 @@ async def verify(url: str, *, progress: Progress = no_progress) -> Verified:
                     break
         await scratch.drop()
     return Verified(scratch.position, found, differences, first)
+
+
+async def _digests(connection: Connection, reader: Connection) -> tuple[str, str]:
+    """Of the built tables, by the connection that is in a transaction, and of the live ones meanwhile."""
+    of_live = asyncio.create_task(digest(reader, LIVE))
+    try:
+        of_built = await digest(connection, SCHEMA)
+        while not (await asyncio.wait([of_live], timeout=AWAKE))[0]:
+            await connection.execute("SELECT")
+        return of_built, of_live.result()
+    finally:
+        of_live.cancel()
 
 
 async def _live_position(connection: Connection, *, lock: bool = False) -> int:

@@ -30,11 +30,13 @@ async def read_page(pool: Pool, feed: Feed, after: int, limit: int, wanted: Even
     """The page after the position. Raises LogDamaged."""
     found: list[RecordedEvent] = []
     size = 0
-    position, more = after, True
-    while more and len(found) < limit and size < MAX_BYTES and position - after < MAX_LOOKED_AT:
+    position = end = after
+    while len(found) < limit and size < MAX_BYTES and position - after < MAX_LOOKED_AT:
         # The feed may be a moment behind the table; whoever has just written finds it here all the same.
         events = await feed.read(position) or await read_after(pool, position, BATCH)
-        more = bool(events)
+        if not events:
+            break
+        end = events[-1].position
         for event in events:
             position = event.position
             if wanted.passes(event):
@@ -42,4 +44,4 @@ async def read_page(pool: Pool, feed: Feed, after: int, limit: int, wanted: Even
                 size += size_of([event])
                 if len(found) == limit or size >= MAX_BYTES:
                     break
-    return Page(found, position, more)
+    return Page(found, position, position < max(end, feed.head))

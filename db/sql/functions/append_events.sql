@@ -10,7 +10,7 @@
 -- conflict  actual version of each write    null
 -- half_known, key_reused                    null, nothing was written
 --
--- Must be the last statement of its transaction: the lock that it takes makes all others wait.
+-- Belongs at the end of its transaction: the lock that it takes makes all others wait until that ends.
 CREATE OR REPLACE FUNCTION append_events(
   request_keys text[], request_digests bytea[], request_statuses int[], request_answers text[],
   write_requests int[], write_streams text[], write_expected int[],

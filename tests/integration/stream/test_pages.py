@@ -27,6 +27,8 @@ async def test_pages_add_up_to_the_log(api: Service) -> None:
     events = await everything(api)
     count = await api.program.pool.fetchval("SELECT count(*) FROM report_builder_audit")
     assert [int(event["sequence"]) for event in events] == list(range(1, count + 1))
+    page = await api.read(f"/api/events?after={count - 3}&limit=3")
+    assert (page["next_after"], page["more"]) == (count, False)
     page = await api.read(f"/api/events?after={count}")
     assert page == {"events": [], "next_after": count, "more": False, "head": count, "epoch": 1}
 
