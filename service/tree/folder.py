@@ -20,6 +20,7 @@ import msgspec
 
 from events.tree.heads import TreeHead, epoch_of, head_of
 from events.tree.notes import Note, NoteError, SigningKey, VerifierKey, parse_note, parse_verifier_key
+from events.types.log import EpochBegun
 
 
 class FolderUnfit(Exception):
@@ -44,12 +45,11 @@ class SignedHead(msgspec.Struct, frozen=True):
 
 
 class Leave(msgspec.Struct, frozen=True):
-    """That the signer may go on in `epoch`, begun by the event `event_id`, although it is not consistent with
-    `last_head`, the last one signed before."""
+    """That the signer may go on in the epoch that the event `event_id` begins, although it is not consistent with the
+    last head signed before. `said` is what the event must say: what lies in the table anybody may have put there."""
 
-    epoch: int
     event_id: UUID
-    last_head: str
+    said: EpochBegun
 
 
 class TreeFolder:
@@ -144,9 +144,14 @@ class TreeFolder:
         self._write("last-head", str(note))
 
     def leave(self) -> Leave | None:
-        """In which new epoch the signer may go on, if any."""
+        """In which new epoch the signer may go on, if any. Raises FolderUnfit."""
         text = self._read("epoch")
-        return None if text is None else msgspec.json.decode(text, type=Leave)
+        try:
+            return None if text is None else msgspec.json.decode(text, type=Leave)
+        except msgspec.MsgspecError as error:
+            raise FolderUnfit(
+                f"{self._folder / 'epoch'} cannot be used ({error}): run `report-builder restore` again"
+            ) from None
 
     def give_leave(self, leave: Leave) -> None:
         """Lets the signer go on in a new epoch."""

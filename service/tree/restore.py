@@ -167,30 +167,35 @@ async def _largest_agreeing(
 
 
 async def begin_epoch(connection: Connection, folder: TreeFolder, finding: Finding) -> EpochBegun:
-    """Appends the event that begins the next epoch, and lets the signer go on in it. Where the epoch has begun
-    already, it lets the signer go on."""
-    epochs = finding.epochs
+    """Appends the event that begins the next epoch, and lets the signer go on in it. Where the last epoch was begun by
+    an event that says just what was found, it lets the signer go on; any other one may be somebody else's."""
+    begun = finding.epochs.begun
     # It may be known from elsewhere alone; from here on it is what the signer remembers.
     folder.keep_head(finding.last.note)
-    if epochs.begun and begun_by(epochs.begun[-1]).last_head == str(finding.last.note):
-        event = epochs.begun[-1]
-        folder.give_leave(Leave(epochs.current, event.id, str(finding.last.note)))
-        return begun_by(event)
-    said = EpochBegun(
-        epoch=max(epochs.current, finding.last.epoch) + 1,
-        proven_size=finding.proven_size,
-        proven_head=None if finding.proven is None else str(finding.proven.note),
-        proven_at=await _recorded_at(connection, finding.proven_size),
-        last_head=str(finding.last.note),
-    )
+    proven_at = await _recorded_at(connection, finding.proven_size)
+    if begun and begun_by(begun[-1]) == (said := _said(finding, Epochs(begun[:-1]), proven_at)):
+        folder.give_leave(Leave(begun[-1].id, said))
+        return said
+    said = _said(finding, finding.epochs, proven_at)
     following = NewEvent(data=said, team_id=TEAM)
     # First the leave: the signer looks for the event that it names, and without that it is nothing.
-    folder.give_leave(Leave(said.epoch, following.id, said.last_head))
-    write = Write(EPOCHS_STREAM, len(epochs.begun) or "none", (following,))
+    folder.give_leave(Leave(following.id, said))
+    write = Write(EPOCHS_STREAM, len(begun) or "none", (following,))
     (verdict,) = await append_batch(connection, [EncodedRequest(AppendRequest((write,)))])
     if isinstance(verdict, Exception):
         raise verdict
     return said
+
+
+def _said(finding: Finding, before: Epochs, proven_at: datetime | None) -> EpochBegun:
+    """What the event says that begins another epoch after these."""
+    return EpochBegun(
+        epoch=max(before.current, finding.last.epoch) + 1,
+        proven_size=finding.proven_size,
+        proven_head=None if finding.proven is None else str(finding.proven.note),
+        proven_at=proven_at,
+        last_head=str(finding.last.note),
+    )
 
 
 async def _recorded_at(connection: Connection, position: int) -> datetime | None:

@@ -148,7 +148,7 @@ class TreeSigner:
             )
         event = epochs.begun[-1]
         begun, leave = begun_by(event), self._folder.leave()
-        if leave is None or leave.event_id != event.id or leave.last_head != str(last.note):
+        if leave is None or (leave.event_id, leave.said) != (event.id, begun) or begun.last_head != str(last.note):
             raise TreeDiffers(
                 f"an event at position {event.position} begins epoch {begun.epoch}, and `report-builder restore` has"
                 f" not allowed that in {self._folder}: {AFTER_RESTORE}"
