@@ -16,7 +16,7 @@ import click
 from db.pool import OwnConnection
 from events.tree.heads import head_of
 from events.tree.merkle import leaf_hash, verify_inclusion
-from events.tree.notes import parse_note, parse_verifier_key
+from events.tree.notes import NoteError, parse_note, parse_verifier_key
 from events.tree.proofs import InclusionProof
 from service.api_commands import as_json, print_json, send
 from service.bootstrap import database_url
@@ -87,17 +87,23 @@ def list_keys(as_json: bool) -> None:
 
 
 @key.command()
-@click.option("--lost", is_flag=True, help="The present key is gone: the new one vouches for itself alone.")
-def rotate(lost: bool) -> None:
+@click.option("--lost", metavar="KEY", help="This public key's private half is gone: the new key vouches for itself.")
+def rotate(lost: str | None) -> None:
     """Sign with a new key from the next head on; heads signed before stay what they are.
 
-    Where the service's tree folder is: on the machine with the role tree, as its user, with its settings.
+    Where the service's tree folder is: on the machine with the role tree, as its user, with its settings. The public
+    key that --lost wants is the one that was given to whoever verifies the log.
     """
 
     async def work(settings: Settings) -> str:
         folder = _folder(settings)
         async with _database(settings) as connection, folder.soon_locked():
-            return (await rotate_key(connection, folder, lost=lost)).key
+            return (await rotate_key(connection, folder, lost=gone)).key
+
+    try:
+        gone = None if lost is None else parse_verifier_key(lost)
+    except NoteError as error:
+        raise click.BadParameter(str(error), param_hint="--lost") from None
 
     click.echo(start(work(read_settings())))
     click.echo("is the new key, as soon as the role tree runs. Give it to whoever verifies this log.", err=True)

@@ -131,7 +131,7 @@ class TreeSigner:
             raise FolderUnfit(
                 f"the log's heads are signed by {signers}, with a key that is not in {self._folder}: bring the folder"
                 " back from its copy, or name it with REPORT_BUILDER_TREE_FOLDER; where the key is lost,"
-                " `report-builder audit key rotate --lost`"
+                " `report-builder audit key rotate --lost KEY`"
             ) from None
         return known if kept is None or known.order > kept.order else kept
 
