@@ -118,7 +118,7 @@ def rebuild() -> None:
         async with _database(settings) as connection, folder.soon_locked():
             with _bar("Building the tree") as progress:
                 end = await rebuild_tree(connection, progress)
-            return await examine(connection, folder, known_heads(folder, ()), end)
+            return await examine(connection, folder, known_heads(folder, (), _tell), end)
 
     found = start(work(read_settings()))
     if found.differs_by is not None or not found.whole:
@@ -145,9 +145,8 @@ def restore(heads: tuple[Path, ...], accept_difference: bool, skip_results: bool
             async with folder.soon_locked():
                 with _bar("Building the tree") as progress:
                     end = await rebuild_tree(connection, progress)
-                found = await examine(
-                    connection, folder, known_heads(folder, [each.read_text() for each in heads]), end
-                )
+                texts = [each.read_text(errors="replace") for each in heads]
+                found = await examine(connection, folder, known_heads(folder, texts, _tell), end)
                 await _go_on(connection, folder, found, accept_difference)
             if skip_results:
                 return 0
@@ -189,6 +188,10 @@ def _difference(found: Finding) -> str:
         f"the log is not what was signed: it is up to position {found.proven_size}, and between"
         f" {found.proven_size + 1} and {found.differs_by} it is not"
     )
+
+
+def _tell(reason: str) -> None:
+    click.echo(f"--heads: {reason}", err=True)
 
 
 def _folder(settings: Settings) -> TreeFolder:

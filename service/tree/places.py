@@ -54,13 +54,15 @@ class Place(Protocol):
 
 
 class FilePlace:
-    """A file that heads are appended to, with a blank line between two."""
+    """A file that heads are appended to, with blank lines between two, also behind one that was cut off."""
 
     kind = "file"
 
     def __init__(self, file: Path) -> None:
         self.name = f"file {file}"
         self._file = file
+        self._end = 0
+        """How large the file was when the last head was written whole."""
 
     async def take(self, heads: Sequence[SignedHead]) -> None:
         await asyncio.to_thread(self._append, "".join(f"{head.note}\n" for head in heads))
@@ -68,9 +70,12 @@ class FilePlace:
     def _append(self, text: str) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a") as opened:
+            if os.fstat(opened.fileno()).st_size != self._end:
+                opened.write("\n\n")  # what others wrote may be cut off, and nobody need let us read it
             opened.write(text)
             opened.flush()
             os.fsync(opened.fileno())
+            self._end = os.fstat(opened.fileno()).st_size
 
     async def close(self) -> None:
         pass

@@ -6,6 +6,7 @@ the table has now. Nothing here is in one transaction with anything: each step m
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -88,25 +89,37 @@ class Heads:
             return []
 
 
-def known_heads(folder: TreeFolder, texts: Sequence[str]) -> list[SignedHead]:
-    """The folder's last head, and those of files in which heads lie one behind the other. Raises FolderUnfit where
-    one of them is none of this log's."""
+def known_heads(folder: TreeFolder, texts: Sequence[str], tell: Callable[[str], None]) -> list[SignedHead]:
+    """The folder's last head, and those of files in which heads lie one behind the other. What is no head of this log
+    there is told, and passed over: the machine may have stopped while one was written. Raises FolderUnfit where a file
+    has no other."""
     keys = folder.verifier_keys()
     kept = folder.last_head()
     heads = [] if kept is None else [kept]
     for text in texts:
-        blocks = text.strip("\n").split("\n\n")
-        notes = [f"{body}\n\n{lines}\n" for body, lines in zip(blocks[::2], blocks[1::2], strict=False)]
-        for number, note in enumerate(notes):
-            try:
-                heads.append(signed_head(note, keys))
-            except NoteError as error:
-                if 0 < number == len(notes) - 1:
-                    continue  # the machine stopped while it was written
-                raise FolderUnfit(
-                    f"a head that was given is none of the log with the key in {folder}: {error}"
-                ) from None
+        found, reasons = _heads_in(text, keys)
+        if not found:
+            raise FolderUnfit(
+                f"a file that was given has no head of the log with the key in {folder}: {'; '.join(reasons[:1])}"
+            )
+        for reason in reasons:
+            tell(reason)
+        heads += found
     return heads
+
+
+def _heads_in(text: str, keys: list[VerifierKey]) -> tuple[list[SignedHead], list[str]]:
+    """The heads of a file, and why what else is there is none."""
+    heads, reasons, line = [], [], 1
+    # A blank line within a note has its signatures behind it, which begin with a dash.
+    for part in re.split("(\n\n+(?!—))", text):
+        if note := part.strip("\n"):
+            try:
+                heads.append(signed_head(f"{note}\n", keys))
+            except NoteError as error:
+                reasons.append(f"what begins at line {line} is no head of this log, and is passed over: {error}")
+        line += part.count("\n")
+    return heads, reasons
 
 
 async def rebuild_tree(connection: Connection, progress: Progress) -> int:

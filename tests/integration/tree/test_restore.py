@@ -29,7 +29,7 @@ async def examined(database: Database, folder: Path, *texts: str) -> Finding:
     try:
         end = await rebuild_tree(connection, lambda done, total: None)
         kept = TreeFolder(folder)
-        return await examine(connection, kept, known_heads(kept, texts), end)
+        return await examine(connection, kept, known_heads(kept, texts, print), end)
     finally:
         await connection.close()
 
