@@ -167,12 +167,22 @@ class TreeSigner:
         else:
             signers = signers_of(self._folder, key, rotations, edge.size, last)
             note = Note(head.text, tuple(signer.sign(head.text) for signer in signers))
-            await asyncio.to_thread(self._folder.keep_head, note)
+            await self._keep(note)
             signed = SignedHead(epoch, head, note)
         self._finish_rotation(signed)
         if self.signed != signed:
             await insert_head(connection, signed, self._folder.verifier_keys())
         return signed
+
+    async def _keep(self, note: Note) -> None:
+        """Keeps the head in the folder. Cancelled, it ends when that is done: the folder is not given back before, or
+        another signer's later head would be replaced with this one."""
+        keeping = asyncio.ensure_future(asyncio.to_thread(self._folder.keep_head, note))
+        try:
+            await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            await asyncio.wait((keeping,))
+            raise
 
     def _finish_rotation(self, signed: SignedHead) -> None:
         following = self._folder.next_key()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from events.tree.leaf import leaf_of
 from events.tree.notes import Note, SigningKey, VerifierKey, parse_note
 from events.tree.store import forget_tiles, read_leaves
 from events.types.log import KeyRotated
-from service.tree.folder import FolderUnfit, TreeFolder
+from service.tree.folder import FolderBusy, FolderUnfit, TreeFolder
 from service.tree.keys import KEYS_STREAM, rotate
 from tests.integration.http.test_schedules_cli import typed
 from tests.postgres import Database
@@ -216,6 +217,32 @@ async def test_a_crash_at_any_line_of_a_round_leads_to_the_same_heads(
     await append_notes(pool, 1)
     await sign_all(signer)
     assert [key.text for key in (await heads(pool))[-1].verified(keys)] == [said.key]
+
+
+async def test_a_round_that_is_cancelled_has_the_folder_until_its_head_is_kept(
+    pool: Pool, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = TreeFolder(tmp_path / "tree")
+    await fill(database, 1, 10)
+    keeps, may_go_on, keep = threading.Event(), threading.Event(), TreeFolder.keep_head
+
+    def slow(folder: TreeFolder, note: Note) -> None:
+        keeps.set()
+        may_go_on.wait(20)
+        keep(folder, note)
+
+    monkeypatch.setattr(TreeFolder, "keep_head", slow)
+    round = asyncio.create_task(signer_of(pool, tmp_path / "tree").round())
+    await asyncio.to_thread(keeps.wait, 20)
+    round.cancel()
+    await asyncio.sleep(0.1)
+    with pytest.raises(FolderBusy), folder.locked():
+        pass
+    may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await round
+    with folder.locked():
+        assert folder.last_head() is not None
 
 
 async def test_a_lost_key_is_replaced_by_one_that_vouches_for_itself_alone(
