@@ -19,7 +19,7 @@ from events.envelope import NewEvent
 from events.epochs import EPOCHS_STREAM, Epochs, begun_by, read_epochs
 from events.reader import read_head
 from events.tree.notes import NoteError, VerifierKey
-from events.tree.store import forget_tiles, grow, load_edge, roots_of
+from events.tree.store import forget_tiles, grow, load_edge, roots_of, wait_for_lock
 from events.types.log import EpochBegun
 from service.results.store import ResultDamaged, ResultMissing, ResultStore
 from service.tree.folder import FolderUnfit, Leave, SignedHead, TreeFolder, signed_head
@@ -123,13 +123,16 @@ def _heads_in(text: str, keys: list[VerifierKey]) -> tuple[list[SignedHead], lis
 
 
 async def rebuild_tree(connection: Connection, progress: Progress) -> int:
-    """Grows the tree anew from the log alone; answers its size."""
+    """Grows the tree anew from the log alone; answers its size. A signer on another machine, with a copy of the folder,
+    may grow it meanwhile: so each step begins where the tree is then."""
     async with connection.transaction():
+        await wait_for_lock(connection)
         await forget_tiles(connection)
-    edge = await load_edge(connection)
     end = await read_head(connection)
     while True:
         async with connection.transaction():
+            await wait_for_lock(connection)
+            edge = await load_edge(connection)
             taken = await grow(connection, edge, BATCH)
         progress(edge.size, max(end, edge.size))
         if not taken:

@@ -8,13 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from db.pool import Pool
+from db.pool import Connection, Pool
 from events.epochs import EPOCHS_STREAM, begun_by, read_epochs
 from events.feed import Feed
 from events.reader import LogRewound
 from events.tree.heads import head_of
 from events.tree.notes import parse_note
-from events.tree.store import read_leaves
+from events.tree.store import read_leaves, wait_for_lock
 from events.types.log import EpochBegun
 from service.tree.folder import TreeFolder
 from service.tree.restore import Finding, begin_epoch, examine, known_heads, rebuild_tree
@@ -197,6 +197,39 @@ async def test_an_epoch_that_somebody_else_has_begun_is_not_what_the_restore_all
     assert signer.refused is None
     assert signer.signed is not None
     assert signer.signed.order == (3, 802)
+
+
+async def test_the_tree_that_another_machine_grows_meanwhile_is_not_made_narrower(
+    pool: Pool, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await signed_at(pool, database, tmp_path / "tree", 700)
+    (tmp_path / "copy").mkdir()
+    for name in ("signing-key", "last-head"):
+        (tmp_path / "copy" / name).write_text((tmp_path / "tree" / name).read_text())
+        (tmp_path / "copy" / name).chmod(0o600)
+    other = signer_of(pool, tmp_path / "copy")
+
+    async def late(connection: Connection) -> None:
+        await sign_all(other)
+        await wait_for_lock(connection)
+        await sign_all(other)  # it cannot, now
+
+    def killed(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("service.tree.restore.wait_for_lock", late)
+    monkeypatch.setattr("service.tree.restore.BATCH", 100)
+    async with pool.acquire() as connection:
+        with pytest.raises(KeyboardInterrupt):
+            await rebuild_tree(connection, killed)
+    widths = await pool.fetch("SELECT octet_length(hashes) / 32 FROM tree_tiles WHERE level = 0 ORDER BY index")
+    assert [width for (width,) in widths] == [256, 256, 188]
+    await append_notes(pool, 1)
+    await sign_all(other)
+    assert other.refused is None
+    assert other.signed is not None
+    async with pool.acquire() as connection:
+        assert other.signed.head.root == await root_of_log(connection, 701)
 
 
 async def test_readers_beyond_the_end_or_of_another_epoch_are_told(database: Database, tmp_path: Path) -> None:
