@@ -7,14 +7,13 @@ from collections.abc import Iterable
 
 from db.pool import Connection, Pool
 from events.append import AppendRequest, EncodedRequest, Write, append_batch
-from events.envelope import NewEvent, RecordedEvent, stream_of
+from events.envelope import SYSTEM, NewEvent, RecordedEvent, stream_of
 from events.reader import read_stream
 from events.tree.notes import ED25519, SigningKey, VerifierKey
 from events.types.log import KeyRotated
 from service.tree.folder import FolderUnfit, SignedHead, TreeFolder
 
 KEYS_STREAM = stream_of("log", "keys")
-TEAM = "system"
 
 
 async def read_rotations(connection: Connection | Pool) -> list[RecordedEvent]:
@@ -94,7 +93,7 @@ async def rotate(connection: Connection, folder: TreeFolder, *, lost: VerifierKe
         folder.retire(previous)
     said = KeyRotated(following.verifier.text, previous.text, lost is not None)
     if not rotations or rotation_of(rotations[-1]).key != said.key:
-        write = Write(KEYS_STREAM, len(rotations) or "none", (NewEvent(data=said, team_id=TEAM),))
+        write = Write(KEYS_STREAM, len(rotations) or "none", (NewEvent(data=said, team_id=SYSTEM),))
         (verdict,) = await append_batch(connection, [EncodedRequest(AppendRequest((write,)))])
         if isinstance(verdict, Exception):
             raise verdict

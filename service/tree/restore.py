@@ -15,7 +15,7 @@ import msgspec
 
 from db.pool import Connection
 from events.append import AppendRequest, EncodedRequest, Write, append_batch
-from events.envelope import NewEvent
+from events.envelope import SYSTEM, NewEvent
 from events.epochs import EPOCHS_STREAM, Epochs, begun_by, read_epochs
 from events.reader import read_head
 from events.tree.notes import NoteError, VerifierKey
@@ -23,7 +23,6 @@ from events.tree.store import forget_tiles, grow, load_edge, roots_of, wait_for_
 from events.types.log import EpochBegun
 from service.results.store import ResultDamaged, ResultMissing, ResultStore
 from service.tree.folder import FolderUnfit, Leave, SignedHead, TreeFolder, signed_head
-from service.tree.keys import TEAM
 
 BATCH = 5000
 NAMES = """
@@ -193,7 +192,7 @@ async def begin_epoch(connection: Connection, folder: TreeFolder, finding: Findi
         folder.give_leave(Leave(begun[-1].id, said))
         return said
     said = _said(finding, finding.epochs, proven_at)
-    following = NewEvent(data=said, team_id=TEAM)
+    following = NewEvent(data=said, team_id=SYSTEM)
     # First the leave: the signer looks for the event that it names, and without that it is nothing.
     folder.give_leave(Leave(following.id, said))
     write = Write(EPOCHS_STREAM, len(begun) or "none", (following,))
