@@ -23,6 +23,7 @@ from events.tree.store import forget_tiles, grow, load_edge, roots_of, wait_for_
 from events.types.log import EpochBegun
 from service.results.store import ResultDamaged, ResultMissing, ResultStore
 from service.tree.folder import FolderUnfit, Leave, SignedHead, TreeFolder, signed_head
+from service.tree.heads import read_newest_head
 
 BATCH = 5000
 NAMES = """
@@ -69,8 +70,8 @@ class Heads:
 
     async def newest(self) -> SignedHead | None:
         """The last one that was signed, as far as is known."""
-        row = await self._connection.fetchval("SELECT note FROM tree_heads ORDER BY epoch DESC, size DESC LIMIT 1")
-        return max([*self._of_table(row), *self._others], key=lambda each: each.order, default=None)
+        note = await read_newest_head(self._connection)
+        return max([*self._of_table(note), *self._others], key=lambda each: each.order, default=None)
 
     async def at_most(self, epoch: int, size: int) -> SignedHead | None:
         """The largest one of the epoch of at most so many events."""
