@@ -18,6 +18,9 @@ Category = Literal[
     "report", "collection", "segment", "schedule", "team", "instance", "workflow", "account", "letter", "person", "log"
 ]
 
+SYSTEM = "system"
+"""The team of what belongs to no team; nobody is of it."""
+
 
 def new_id(now: float | None = None) -> UUID:
     """A UUID of version 7 (RFC 9562): ordered by time, so that index pages fill at their end.

@@ -13,7 +13,7 @@ import msgspec
 
 from db.pool import Connection
 from events.append import AppendRequest, EncodedRequest, Write, append_batch
-from events.envelope import NewEvent, stream_of
+from events.envelope import SYSTEM, NewEvent, stream_of
 from events.reader import read_head
 from events.types.log import ProjectionRebuilt
 from projections.difference import (
@@ -146,5 +146,5 @@ def _rebuilt_event(position: int, difference: Difference, wanted: str, by: str, 
     data = ProjectionRebuilt(
         NAME, position, difference.removed, difference.added, difference.changed, digest=wanted, by=by, reason=reason
     )
-    event = NewEvent(data=data, team_id="system")
+    event = NewEvent(data=data, team_id=SYSTEM)
     return EncodedRequest(AppendRequest((Write(STREAM, "any", (event,)),)))

@@ -157,9 +157,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Transparency log
     tree_folder: Path | None = None
     """Where the key that signs tree heads is, and the last head. Absent: the folder `tree` of `data_dir`."""
-    tree_name: Annotated[str, Meta(pattern=r"^[^\s+]+$", max_length=200)] | None = None
-    """What the log is called in its heads, for ever: as a rule where it is served, without the scheme. Absent: a name
-    is made up with the key."""
+    tree_name: Annotated[str, Meta(pattern=r"^(?!.*/epoch-[0-9]+$)[^\s+]+$", max_length=200)] | None = None
+    """What the log is called in its heads, for ever: as a rule where it is served, without the scheme. It ends in no
+    `/epoch-2`, as heads after a restore do. Absent: a name is made up with the key."""
     tree_interval: Seconds = 1
     """How often the tree is brought up to the log and signed."""
     tree_heads_file: Path | None = None

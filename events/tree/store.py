@@ -41,6 +41,11 @@ async def take_lock(connection: Connection) -> bool:
     return await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('report_builder_tree'))")  # type: ignore[no-any-return]
 
 
+async def wait_for_lock(connection: Connection) -> None:
+    """The same for who has nothing else to do: this transaction is the one when it returns."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('report_builder_tree'))")
+
+
 async def read_leaves(connection: Connection, after: int, limit: int) -> list[bytes]:
     """The leaves of at most `limit` events after the position. Raises LogDamaged at a gap."""
     rows = await connection.fetch(LEAVES, after, limit)

@@ -11,16 +11,13 @@ from uuid import UUID
 import msgspec
 
 from db.pool import Pool
-from events.envelope import RecordedEvent, stream_of
+from events.envelope import SYSTEM, RecordedEvent, stream_of
 from events.reader import read_stream
 from events.types import account
 from events.types.account import Region, RevocationCause
 
 DEFAULT = "default"
 """The account of the settings: it belongs to the installation, and any team's instances may run with it."""
-
-SYSTEM = "system"
-"""The team of what belongs to no team."""
 
 MOST_CONCURRENT = 200
 """Executions that AMC runs at once for one account; what an account without a limit of its own has."""

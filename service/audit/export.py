@@ -21,6 +21,7 @@ from events.tree.merkle import HASH_BYTES
 from events.tree.store import read_tiles
 from events.tree.tiles import HEIGHT, MAX_LEVEL, WIDTH, Tile, width_of
 from service.audit.bundle import WITHHELD, BundleWriter
+from service.tree.heads import read_newest_size
 
 # What is in memory at once: as many events as fit in so many bytes of bodies, and never more than these.
 PAGE_EVENTS = 1000
@@ -37,7 +38,6 @@ SELECT {COLUMNS} FROM (
  WHERE number = 1 OR bytes <= {PAGE_BYTES}
  ORDER BY position
 """  # noqa: S608
-NEWEST_HEAD = "SELECT size FROM tree_heads ORDER BY epoch DESC, size DESC LIMIT 1"
 HEADS = f"""
 SELECT h.size, h.epoch, h.note, ARRAY(SELECT c.line FROM tree_cosignatures c
                                        WHERE c.epoch = h.epoch AND c.size = h.size ORDER BY c.key) AS lines
@@ -70,7 +70,7 @@ class Part(msgspec.Struct, frozen=True):
 
 async def choose_part(pool: Connection | Pool, first: int | None, last: int | None, team: str | None) -> Part:
     """The part at the newest tree head; None is the log's beginning, and that tree head. Raises NoTreeHead."""
-    size = await pool.fetchval(NEWEST_HEAD)
+    size = await read_newest_size(pool)
     if size is None:
         raise NoTreeHead("the log has no tree head yet")
     part = Part(size, 1 if first is None else first, size if last is None else last, team)

@@ -12,6 +12,7 @@ import jwt
 import msgspec
 from msgspec import Meta
 
+from events.envelope import SYSTEM
 from service.auth.keys import EVERY_ALGORITHM, KeySet
 from service.auth.scopes import SCOPES, Scope
 
@@ -19,8 +20,6 @@ from service.auth.scopes import SCOPES, Scope
 LEEWAY = 30.0
 MAX_LENGTH = 16_384
 MAX_TEAMS = 1000
-# The log's own events are this team's: nobody is of it.
-RESERVED_TEAM = "system"
 
 Instant = Annotated[float, Meta(ge=0, le=253_402_214_400)]
 """Seconds since 1970, to a day before the year 10000: what a datetime can hold, the leeway included."""
@@ -169,7 +168,7 @@ def read_scopes(value: str | Iterable[str] | None) -> frozenset[Scope]:
 def _teams(value: object) -> tuple[str, ...]:
     """The teams of a claim, a text or a list of them, in its order."""
     named: list[object] = value if isinstance(value, list) else [value]
-    teams = [team for each in named if (team := _text(each)) and team != RESERVED_TEAM]
+    teams = [team for each in named if (team := _text(each)) and team != SYSTEM]
     return tuple(dict.fromkeys(teams))[:MAX_TEAMS]
 
 

@@ -12,11 +12,10 @@ import msgspec
 
 from db.pool import Pool
 from events.append import Write
-from events.envelope import Metadata, NewEvent, stream_of
+from events.envelope import SYSTEM, Metadata, NewEvent, stream_of
 from events.reader import read_stream
 from events.types.letter import Letter, LetterDiscarded, LetterResent
 from events.types.segment import Resumed
-from service.amc.accounts import SYSTEM
 from service.auth.caller import Caller
 from service.backfill.broker import (
     Broker,

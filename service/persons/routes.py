@@ -13,9 +13,8 @@ from starlette.responses import Response
 
 from db.pool import Pool
 from events.append import Write
-from events.envelope import Metadata, NewEvent, stream_of
+from events.envelope import SYSTEM, Metadata, NewEvent, stream_of
 from events.reader import read_stream
-from service.amc.accounts import SYSTEM
 from service.auth.caller import Caller
 from service.commands import Commands, Decision, WithReason
 from service.endpoints import Endpoint, path_id, read_query

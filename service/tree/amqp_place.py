@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from service.backfill.broker.head_sender import HeadMessage, HeadSender
 from service.settings import Settings
-from service.tree.heads import KnownHead
+from service.tree.folder import SignedHead
 
 
 class AmqpPlace:
@@ -20,8 +20,8 @@ class AmqpPlace:
         self.queue = self._sender.name
         self.name = f"amqp {self.queue}"
 
-    async def take(self, heads: Sequence[KnownHead]) -> None:
-        await self._sender.send([HeadMessage(str(known.note), known.epoch, known.head.size) for known in heads])
+    async def take(self, heads: Sequence[SignedHead]) -> None:
+        await self._sender.send([HeadMessage(str(each.note), each.epoch, each.head.size) for each in heads])
 
     async def close(self) -> None:
         await self._sender.close()

@@ -16,7 +16,7 @@ import click
 from db.pool import OwnConnection
 from events.tree.heads import head_of
 from events.tree.merkle import leaf_hash, verify_inclusion
-from events.tree.notes import parse_note, parse_verifier_key
+from events.tree.notes import NoteError, parse_note, parse_verifier_key
 from events.tree.proofs import InclusionProof
 from service.api_commands import as_json, print_json, send
 from service.bootstrap import database_url
@@ -87,17 +87,23 @@ def list_keys(as_json: bool) -> None:
 
 
 @key.command()
-@click.option("--lost", is_flag=True, help="The present key is gone: the new one vouches for itself alone.")
-def rotate(lost: bool) -> None:
+@click.option("--lost", metavar="KEY", help="This public key's private half is gone: the new key vouches for itself.")
+def rotate(lost: str | None) -> None:
     """Sign with a new key from the next head on; heads signed before stay what they are.
 
-    Where the service's tree folder is: on the machine with the role tree, as its user, with its settings.
+    Where the service's tree folder is: on the machine with the role tree, as its user, with its settings. The public
+    key that --lost wants is the one that was given to whoever verifies the log.
     """
 
     async def work(settings: Settings) -> str:
         folder = _folder(settings)
         async with _database(settings) as connection, folder.soon_locked():
-            return (await rotate_key(connection, folder, lost=lost)).key
+            return (await rotate_key(connection, folder, lost=gone)).key
+
+    try:
+        gone = None if lost is None else parse_verifier_key(lost)
+    except NoteError as error:
+        raise click.BadParameter(str(error), param_hint="--lost") from None
 
     click.echo(start(work(read_settings())))
     click.echo("is the new key, as soon as the role tree runs. Give it to whoever verifies this log.", err=True)
@@ -112,7 +118,7 @@ def rebuild() -> None:
         async with _database(settings) as connection, folder.soon_locked():
             with _bar("Building the tree") as progress:
                 end = await rebuild_tree(connection, progress)
-            return await examine(connection, folder, known_heads(folder, ()), end)
+            return await examine(connection, folder, known_heads(folder, (), _tell), end)
 
     found = start(work(read_settings()))
     if found.differs_by is not None or not found.whole:
@@ -139,9 +145,8 @@ def restore(heads: tuple[Path, ...], accept_difference: bool, skip_results: bool
             async with folder.soon_locked():
                 with _bar("Building the tree") as progress:
                     end = await rebuild_tree(connection, progress)
-                found = await examine(
-                    connection, folder, known_heads(folder, [each.read_text() for each in heads]), end
-                )
+                texts = [each.read_text(errors="replace") for each in heads]
+                found = await examine(connection, folder, known_heads(folder, texts, _tell), end)
                 await _go_on(connection, folder, found, accept_difference)
             if skip_results:
                 return 0
@@ -183,6 +188,10 @@ def _difference(found: Finding) -> str:
         f"the log is not what was signed: it is up to position {found.proven_size}, and between"
         f" {found.proven_size + 1} and {found.differs_by} it is not"
     )
+
+
+def _tell(reason: str) -> None:
+    click.echo(f"--heads: {reason}", err=True)
 
 
 def _folder(settings: Settings) -> TreeFolder:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +20,7 @@ import msgspec
 
 from events.tree.heads import TreeHead, epoch_of, head_of
 from events.tree.notes import Note, NoteError, SigningKey, VerifierKey, parse_note, parse_verifier_key
+from events.types.log import EpochBegun
 
 
 class FolderUnfit(Exception):
@@ -44,12 +45,11 @@ class SignedHead(msgspec.Struct, frozen=True):
 
 
 class Leave(msgspec.Struct, frozen=True):
-    """That the signer may go on in `epoch`, begun by the event `event_id`, although it is not consistent with
-    `last_head`, the last one signed before."""
+    """That the signer may go on in the epoch that the event `event_id` begins, although it is not consistent with the
+    last head signed before. `said` is what the event must say: what lies in the table anybody may have put there."""
 
-    epoch: int
     event_id: UUID
-    last_head: str
+    said: EpochBegun
 
 
 class TreeFolder:
@@ -121,21 +121,25 @@ class TreeFolder:
         self._write("retired-keys", "".join(f"{text}\n" for text in keys))
 
     def retired_keys(self) -> list[VerifierKey]:
-        """The public halves of those that signed before."""
-        return [parse_verifier_key(line) for line in (self._read("retired-keys") or "").splitlines()]
+        """The public halves of those that signed before. Raises FolderUnfit."""
+        try:
+            return [parse_verifier_key(line) for line in (self._read("retired-keys") or "").split()]
+        except NoteError as error:
+            raise FolderUnfit(f"{self._folder / 'retired-keys'} cannot be used: {error}") from None
 
     def verifier_keys(self) -> list[VerifierKey]:
         """All keys whose signatures are the log's own."""
         keys = [key.verifier for key in (self.signing_key(), self.next_key()) if key is not None]
         return keys + self.retired_keys()
 
-    def last_head(self) -> SignedHead | None:
-        """The last head that was signed here. Raises FolderUnfit where it is not one of this log."""
+    def last_head(self, keys: Sequence[VerifierKey] | None = None) -> SignedHead | None:
+        """The last head that was signed here, by one of the keys, which are the log's own where none are given. Raises
+        FolderUnfit where it is not."""
         text = self._read("last-head")
         if text is None:
             return None
         try:
-            return signed_head(text, self.verifier_keys())
+            return signed_head(text, self.verifier_keys() if keys is None else keys)
         except NoteError as error:
             raise FolderUnfit(f"{self._folder / 'last-head'} is not what was written there: {error}") from None
 
@@ -144,9 +148,14 @@ class TreeFolder:
         self._write("last-head", str(note))
 
     def leave(self) -> Leave | None:
-        """In which new epoch the signer may go on, if any."""
+        """In which new epoch the signer may go on, if any. Raises FolderUnfit."""
         text = self._read("epoch")
-        return None if text is None else msgspec.json.decode(text, type=Leave)
+        try:
+            return None if text is None else msgspec.json.decode(text, type=Leave)
+        except msgspec.MsgspecError as error:
+            raise FolderUnfit(
+                f"{self._folder / 'epoch'} cannot be used ({error}): run `report-builder restore` again"
+            ) from None
 
     def give_leave(self, leave: Leave) -> None:
         """Lets the signer go on in a new epoch."""
@@ -192,7 +201,7 @@ class TreeFolder:
             raise FolderUnfit(f"{self._folder / name} cannot be written: {error}") from None
 
 
-def signed_head(text: str, keys: list[VerifierKey]) -> SignedHead:
+def signed_head(text: str, keys: Sequence[VerifierKey]) -> SignedHead:
     """A head that one of the keys, all of one log, has signed. Raises NoteError."""
     note = parse_note(text)
     head = head_of(note)

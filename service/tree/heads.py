@@ -17,6 +17,7 @@ SELECT h.epoch, h.size, h.note, h.signed_at,
        ARRAY(SELECT c.line FROM tree_cosignatures c WHERE c.epoch = h.epoch AND c.size = h.size ORDER BY c.key) AS lines
   FROM tree_heads h
 """
+NEWEST = "SELECT note, size FROM tree_heads ORDER BY epoch DESC, size DESC LIMIT 1"
 FIND = f"""{COLUMNS}
  WHERE h.epoch = (SELECT max(epoch) FROM tree_heads) AND ($1::bigint IS NULL OR h.size = $1) AND h.size >= $2
    AND (NOT $3 OR EXISTS (SELECT FROM tree_cosignatures c WHERE c.epoch = h.epoch AND c.size = h.size))
@@ -48,7 +49,12 @@ async def insert_head(connection: Connection, signed: SignedHead, keys: Iterable
 
 async def read_newest_head(connection: Connection | Pool) -> str | None:
     """The newest head's note; null where there is none."""
-    return await connection.fetchval("SELECT note FROM tree_heads ORDER BY epoch DESC, size DESC LIMIT 1")  # type: ignore[no-any-return]
+    return await connection.fetchval(NEWEST)  # type: ignore[no-any-return]
+
+
+async def read_newest_size(connection: Connection | Pool) -> int | None:
+    """Of how many events the newest head is; null where there is none."""
+    return await connection.fetchval(NEWEST, column=1)  # type: ignore[no-any-return]
 
 
 async def read_head_of(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 
 from db.pool import Connection, Pool
 from events.append import AppendRequest, EncodedRequest, Write, append_batch
-from events.envelope import NewEvent, RecordedEvent, stream_of
+from events.envelope import SYSTEM, NewEvent, RecordedEvent, stream_of
 from events.reader import read_stream
-from events.tree.notes import SigningKey, parse_verifier_key
+from events.tree.notes import ED25519, SigningKey, VerifierKey
 from events.types.log import KeyRotated
 from service.tree.folder import FolderUnfit, SignedHead, TreeFolder
 
 KEYS_STREAM = stream_of("log", "keys")
-TEAM = "system"
 
 
 async def read_rotations(connection: Connection | Pool) -> list[RecordedEvent]:
@@ -36,7 +36,7 @@ def first_key(folder: TreeFolder, name: str | None, *, log_is_signed: bool) -> S
             raise FolderUnfit(
                 f"the key that the log's heads are signed with is not in {folder}: bring the folder back from its"
                 " copy, or name it with REPORT_BUILDER_TREE_FOLDER; where the key is lost, `report-builder audit key"
-                " rotate --lost`"
+                " rotate --lost KEY`"
             )
         key = folder.create_key(name or f"report-builder-{secrets.token_hex(6)}")
     if name is not None and key.verifier.name != name:
@@ -47,12 +47,27 @@ def first_key(folder: TreeFolder, name: str | None, *, log_is_signed: bool) -> S
     return key
 
 
+def refuse_strange_keys(folder: TreeFolder, own: Iterable[VerifierKey], rotations: Iterable[RecordedEvent]) -> None:
+    """Raises FolderUnfit where an event names a key that is none of the log's `own`. Whoever can write to the table can
+    append one, and a head over it would vouch for that key."""
+    known = {key.text for key in own}
+    for event in rotations:
+        if (named := rotation_of(event).key) not in known:
+            raise FolderUnfit(
+                f"the event at position {event.position} names the key {named}, which was not made in {folder}. Where"
+                " it is one of this log's, bring the folder back that has it, or add a line with it to the file"
+                " retired-keys there; else somebody has planted the event: restore the database to before it"
+            )
+
+
 def signers_of(
     folder: TreeFolder, key: SigningKey, rotations: list[RecordedEvent], size: int, last: SignedHead | None
 ) -> list[SigningKey]:
     """The keys that sign the head of `size` leaves: the one that the log names last up to there, and where no earlier
     head was signed with it also the one before. Raises FolderUnfit where a key is not here."""
-    said = [rotation_of(event) for event in rotations if event.position <= size]
+    covered = [event for event in rotations if event.position <= size]
+    refuse_strange_keys(folder, folder.verifier_keys(), covered)
+    said = [rotation_of(event) for event in covered]
     if not said or said[-1].key == key.verifier.text:
         return [key]
     following = folder.next_key()
@@ -63,35 +78,45 @@ def signers_of(
     return [key, following]
 
 
-async def rotate(connection: Connection, folder: TreeFolder, *, lost: bool) -> KeyRotated:
+async def rotate(connection: Connection, folder: TreeFolder, *, lost: VerifierKey | None) -> KeyRotated:
     """Has the log say that another key signs from here on; the signer does so with its next head. A second call
-    before that changes nothing. `lost`: the present key is gone, so that the new one vouches for itself alone.
+    before that changes nothing. `lost`: this key is gone, so that the new one vouches for itself alone. Which one it
+    was, the database is not asked: it is one of the log's own from then on.
 
     Raises FolderUnfit.
     """
     rotations = await read_rotations(connection)
-    current = folder.signing_key()
-    if current is None and not lost:
-        raise FolderUnfit(f"there is no key in {folder}; where it is lost, say so with --lost")
-    if current is not None and lost:
-        raise FolderUnfit(f"the key is in {folder} and not lost")
-    if lost:
-        known = await connection.fetchval("SELECT key FROM tree_keys ORDER BY first_used DESC LIMIT 1")
-        if known is None:
-            raise FolderUnfit("no head was ever signed: a key is made with the first")
-        previous = parse_verifier_key(known)
-        following = folder.create_next_key(previous.name)
+    previous = _lost_key(folder, lost) if lost is not None else _present_key(folder)
+    refuse_strange_keys(folder, [*folder.verifier_keys(), previous], rotations)
+    following = folder.create_next_key(previous.name)
+    if lost is not None:
         folder.retire(previous)
-    else:
-        assert current is not None
-        previous = current.verifier
-        following = folder.create_next_key(previous.name)
-    said = KeyRotated(following.verifier.text, previous.text, lost)
+    said = KeyRotated(following.verifier.text, previous.text, lost is not None)
     if not rotations or rotation_of(rotations[-1]).key != said.key:
-        write = Write(KEYS_STREAM, len(rotations) or "none", (NewEvent(data=said, team_id=TEAM),))
+        write = Write(KEYS_STREAM, len(rotations) or "none", (NewEvent(data=said, team_id=SYSTEM),))
         (verdict,) = await append_batch(connection, [EncodedRequest(AppendRequest((write,)))])
         if isinstance(verdict, Exception):
             raise verdict
-    if lost:
+    if lost is not None:
         folder.promote_next_key()
     return said
+
+
+def _present_key(folder: TreeFolder) -> VerifierKey:
+    current = folder.signing_key()
+    if current is None:
+        raise FolderUnfit(f"there is no key in {folder}; where it is lost, name it with --lost")
+    return current.verifier
+
+
+def _lost_key(folder: TreeFolder, lost: VerifierKey) -> VerifierKey:
+    """The key that is gone, where nothing in the folder speaks against it."""
+    if folder.signing_key() is not None:
+        raise FolderUnfit(f"the key is in {folder} and not lost")
+    if lost.kind != ED25519:
+        raise FolderUnfit(f"{lost.text} is a witness's key, and none of a log")
+    try:
+        folder.last_head([lost])
+    except FolderUnfit as error:
+        raise FolderUnfit(f"{lost.text} is not the key that was lost: {error}") from None
+    return lost

@@ -9,17 +9,16 @@ from prometheus_client import Metric
 from db.pool import Pool
 from events.reader import read_head
 from service.operations.scrape import Look, gauge
+from service.tree.heads import read_newest_size
 from service.tree.places import HeadCarrier
 from service.tree.signer import TreeSigner
-
-SIGNED = "SELECT coalesce((SELECT size FROM tree_heads ORDER BY epoch DESC, size DESC LIMIT 1), 0)"
 
 
 def tree_reading(pool: Pool, signer: TreeSigner, carriers: Sequence[HeadCarrier]) -> Look:
     """How far the log is signed, and whether signing and taking heads outside work."""
 
     async def look() -> Sequence[Metric]:
-        signed = await pool.fetchval(SIGNED)
+        signed = await read_newest_size(pool) or 0
         unsigned = max(await read_head(pool) - signed, 0)
         places = [((carrier.kind,), float(carrier.problem is None)) for carrier in carriers]
         return (

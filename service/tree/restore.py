@@ -6,6 +6,7 @@ the table has now. Nothing here is in one transaction with anything: each step m
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,15 +15,15 @@ import msgspec
 
 from db.pool import Connection
 from events.append import AppendRequest, EncodedRequest, Write, append_batch
-from events.envelope import NewEvent
+from events.envelope import SYSTEM, NewEvent
 from events.epochs import EPOCHS_STREAM, Epochs, begun_by, read_epochs
 from events.reader import read_head
 from events.tree.notes import NoteError, VerifierKey
-from events.tree.store import forget_tiles, grow, load_edge, roots_of
+from events.tree.store import forget_tiles, grow, load_edge, roots_of, wait_for_lock
 from events.types.log import EpochBegun
 from service.results.store import ResultDamaged, ResultMissing, ResultStore
 from service.tree.folder import FolderUnfit, Leave, SignedHead, TreeFolder, signed_head
-from service.tree.keys import TEAM
+from service.tree.heads import read_newest_head
 
 BATCH = 5000
 NAMES = """
@@ -69,8 +70,8 @@ class Heads:
 
     async def newest(self) -> SignedHead | None:
         """The last one that was signed, as far as is known."""
-        row = await self._connection.fetchval("SELECT note FROM tree_heads ORDER BY epoch DESC, size DESC LIMIT 1")
-        return max([*self._of_table(row), *self._others], key=lambda each: each.order, default=None)
+        note = await read_newest_head(self._connection)
+        return max([*self._of_table(note), *self._others], key=lambda each: each.order, default=None)
 
     async def at_most(self, epoch: int, size: int) -> SignedHead | None:
         """The largest one of the epoch of at most so many events."""
@@ -88,35 +89,50 @@ class Heads:
             return []
 
 
-def known_heads(folder: TreeFolder, texts: Sequence[str]) -> list[SignedHead]:
-    """The folder's last head, and those of files in which heads lie one behind the other. Raises FolderUnfit where
-    one of them is none of this log's."""
+def known_heads(folder: TreeFolder, texts: Sequence[str], tell: Callable[[str], None]) -> list[SignedHead]:
+    """The folder's last head, and those of files in which heads lie one behind the other. What is no head of this log
+    there is told, and passed over: the machine may have stopped while one was written. Raises FolderUnfit where a file
+    has no other."""
     keys = folder.verifier_keys()
     kept = folder.last_head()
     heads = [] if kept is None else [kept]
     for text in texts:
-        blocks = text.strip("\n").split("\n\n")
-        notes = [f"{body}\n\n{lines}\n" for body, lines in zip(blocks[::2], blocks[1::2], strict=False)]
-        for number, note in enumerate(notes):
-            try:
-                heads.append(signed_head(note, keys))
-            except NoteError as error:
-                if 0 < number == len(notes) - 1:
-                    continue  # the machine stopped while it was written
-                raise FolderUnfit(
-                    f"a head that was given is none of the log with the key in {folder}: {error}"
-                ) from None
+        found, reasons = _heads_in(text, keys)
+        if not found:
+            raise FolderUnfit(
+                f"a file that was given has no head of the log with the key in {folder}: {'; '.join(reasons[:1])}"
+            )
+        for reason in reasons:
+            tell(reason)
+        heads += found
     return heads
 
 
+def _heads_in(text: str, keys: list[VerifierKey]) -> tuple[list[SignedHead], list[str]]:
+    """The heads of a file, and why what else is there is none."""
+    heads, reasons, line = [], [], 1
+    # A blank line within a note has its signatures behind it, which begin with a dash.
+    for part in re.split("(\n\n+(?!—))", text):
+        if note := part.strip("\n"):
+            try:
+                heads.append(signed_head(f"{note}\n", keys))
+            except NoteError as error:
+                reasons.append(f"what begins at line {line} is no head of this log, and is passed over: {error}")
+        line += part.count("\n")
+    return heads, reasons
+
+
 async def rebuild_tree(connection: Connection, progress: Progress) -> int:
-    """Grows the tree anew from the log alone; answers its size."""
+    """Grows the tree anew from the log alone; answers its size. A signer on another machine, with a copy of the folder,
+    may grow it meanwhile: so each step begins where the tree is then."""
     async with connection.transaction():
+        await wait_for_lock(connection)
         await forget_tiles(connection)
-    edge = await load_edge(connection)
     end = await read_head(connection)
     while True:
         async with connection.transaction():
+            await wait_for_lock(connection)
+            edge = await load_edge(connection)
             taken = await grow(connection, edge, BATCH)
         progress(edge.size, max(end, edge.size))
         if not taken:
@@ -167,30 +183,35 @@ async def _largest_agreeing(
 
 
 async def begin_epoch(connection: Connection, folder: TreeFolder, finding: Finding) -> EpochBegun:
-    """Appends the event that begins the next epoch, and lets the signer go on in it. Where the epoch has begun
-    already, it lets the signer go on."""
-    epochs = finding.epochs
+    """Appends the event that begins the next epoch, and lets the signer go on in it. Where the last epoch was begun by
+    an event that says just what was found, it lets the signer go on; any other one may be somebody else's."""
+    begun = finding.epochs.begun
     # It may be known from elsewhere alone; from here on it is what the signer remembers.
     folder.keep_head(finding.last.note)
-    if epochs.begun and begun_by(epochs.begun[-1]).last_head == str(finding.last.note):
-        event = epochs.begun[-1]
-        folder.give_leave(Leave(epochs.current, event.id, str(finding.last.note)))
-        return begun_by(event)
-    said = EpochBegun(
-        epoch=max(epochs.current, finding.last.epoch) + 1,
-        proven_size=finding.proven_size,
-        proven_head=None if finding.proven is None else str(finding.proven.note),
-        proven_at=await _recorded_at(connection, finding.proven_size),
-        last_head=str(finding.last.note),
-    )
-    following = NewEvent(data=said, team_id=TEAM)
+    proven_at = await _recorded_at(connection, finding.proven_size)
+    if begun and begun_by(begun[-1]) == (said := _said(finding, Epochs(begun[:-1]), proven_at)):
+        folder.give_leave(Leave(begun[-1].id, said))
+        return said
+    said = _said(finding, finding.epochs, proven_at)
+    following = NewEvent(data=said, team_id=SYSTEM)
     # First the leave: the signer looks for the event that it names, and without that it is nothing.
-    folder.give_leave(Leave(said.epoch, following.id, said.last_head))
-    write = Write(EPOCHS_STREAM, len(epochs.begun) or "none", (following,))
+    folder.give_leave(Leave(following.id, said))
+    write = Write(EPOCHS_STREAM, len(begun) or "none", (following,))
     (verdict,) = await append_batch(connection, [EncodedRequest(AppendRequest((write,)))])
     if isinstance(verdict, Exception):
         raise verdict
     return said
+
+
+def _said(finding: Finding, before: Epochs, proven_at: datetime | None) -> EpochBegun:
+    """What the event says that begins another epoch after these."""
+    return EpochBegun(
+        epoch=max(before.current, finding.last.epoch) + 1,
+        proven_size=finding.proven_size,
+        proven_head=None if finding.proven is None else str(finding.proven.note),
+        proven_at=proven_at,
+        last_head=str(finding.last.note),
+    )
 
 
 async def _recorded_at(connection: Connection, position: int) -> datetime | None:

@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import obstore
+from obstore.exceptions import AlreadyExistsError
 from obstore.store import S3Store
 
 from service.settings import Settings, SettingsError
-from service.tree.heads import KnownHead
+from service.tree.folder import SignedHead
+from service.tree.places import HeadsAltered
 
 TIMEOUT = timedelta(seconds=10)
 
@@ -44,10 +46,18 @@ class S3Place:
             client_options={"allow_http": True, "timeout": TIMEOUT},
         )
 
-    async def take(self, heads: Sequence[KnownHead]) -> None:
-        for known in heads:
-            path = f"epoch-{known.epoch}/{known.head.size:020}"
-            await obstore.put_async(self._bucket, path, str(known.note).encode())
+    async def take(self, heads: Sequence[SignedHead]) -> None:
+        other = []
+        for each in heads:
+            path, content = f"epoch-{each.epoch}/{each.head.size:020}", str(each.note).encode()
+            try:
+                await obstore.put_async(self._bucket, path, content, mode="create")
+            except AlreadyExistsError:
+                there = await obstore.get_async(self._bucket, path)
+                if bytes(await there.bytes_async()) != content:
+                    other.append(path)
+        if other:
+            raise HeadsAltered(f"{other[0]} is in the bucket, and is not the head that was signed")
 
     async def close(self) -> None:
         pass

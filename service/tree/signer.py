@@ -131,7 +131,7 @@ class TreeSigner:
             raise FolderUnfit(
                 f"the log's heads are signed by {signers}, with a key that is not in {self._folder}: bring the folder"
                 " back from its copy, or name it with REPORT_BUILDER_TREE_FOLDER; where the key is lost,"
-                " `report-builder audit key rotate --lost`"
+                " `report-builder audit key rotate --lost KEY`"
             ) from None
         return known if kept is None or known.order > kept.order else kept
 
@@ -148,7 +148,7 @@ class TreeSigner:
             )
         event = epochs.begun[-1]
         begun, leave = begun_by(event), self._folder.leave()
-        if leave is None or leave.event_id != event.id or leave.last_head != str(last.note):
+        if leave is None or (leave.event_id, leave.said) != (event.id, begun) or begun.last_head != str(last.note):
             raise TreeDiffers(
                 f"an event at position {event.position} begins epoch {begun.epoch}, and `report-builder restore` has"
                 f" not allowed that in {self._folder}: {AFTER_RESTORE}"
@@ -167,12 +167,22 @@ class TreeSigner:
         else:
             signers = signers_of(self._folder, key, rotations, edge.size, last)
             note = Note(head.text, tuple(signer.sign(head.text) for signer in signers))
-            await asyncio.to_thread(self._folder.keep_head, note)
+            await self._keep(note)
             signed = SignedHead(epoch, head, note)
         self._finish_rotation(signed)
         if self.signed != signed:
             await insert_head(connection, signed, self._folder.verifier_keys())
         return signed
+
+    async def _keep(self, note: Note) -> None:
+        """Keeps the head in the folder. Cancelled, it ends when that is done: the folder is not given back before, or
+        another signer's later head would be replaced with this one."""
+        keeping = asyncio.ensure_future(asyncio.to_thread(self._folder.keep_head, note))
+        try:
+            await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            await asyncio.wait((keeping,))
+            raise
 
     def _finish_rotation(self, signed: SignedHead) -> None:
         following = self._folder.next_key()

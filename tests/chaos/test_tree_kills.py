@@ -44,7 +44,7 @@ async def test_signers_that_are_killed_leave_one_history(pool: Pool, database: D
             signers[victim].wait()
             if kill % 3 == 1:
                 async with pool.acquire() as connection, folder.soon_locked():
-                    await rotate(connection, folder, lost=False)
+                    await rotate(connection, folder, lost=None)
             signers[victim] = deployment.start("run", "--roles", "tree")
         await sign_until(pool, await signed(pool) + 1)
     finally:

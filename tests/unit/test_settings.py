@@ -22,6 +22,11 @@ def test_values_are_read_by_their_types() -> None:
     assert settings.amc_poll_delays == (0.0, 0.5, 10.0)
 
 
+@pytest.mark.parametrize("name", ["log.example", "log.example/epoch", "/epoch-2/log", "log.example/epoch-2a"])
+def test_a_log_has_a_name_that_is_not_one_of_its_heads_after_a_restore(name: str) -> None:
+    assert read(TREE_NAME=name).tree_name == name
+
+
 def test_what_is_absent_or_empty_has_its_default() -> None:
     assert read(PORT="", AMQP_URL="").port == 8080
     assert read().amqp_url is None
@@ -49,6 +54,9 @@ def test_an_unknown_variable_of_ours_is_refused_by_name() -> None:
         ("AMC_EXECUTION_TIMEOUT", "60"),
         ("AMC_REQUESTS_PER_SECOND", "none"),
         ("LOG_LEVEL", "loud"),
+        ("TREE_NAME", "a log"),
+        ("TREE_NAME", "log.example/epoch-2"),
+        ("TREE_NAME", "log.example/epoch-0"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_with_its_name(name: str, value: str) -> None:

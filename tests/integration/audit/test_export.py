@@ -187,7 +187,7 @@ async def test_a_log_that_was_restored_is_exported_with_its_break(database: Data
         await sign_all(signer)
         key = key_of(service)
         async with pool.acquire() as connection:
-            await rotate(connection, TreeFolder(folder), lost=False)
+            await rotate(connection, TreeFolder(folder), lost=None)
         await sign_all(signer)
         for _ in range(2):
             await append_notes(pool, 200)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from db.pool import Pool
-from events.epochs import begun_by, read_epochs
+from db.pool import Connection, Pool
+from events.epochs import EPOCHS_STREAM, begun_by, read_epochs
 from events.feed import Feed
 from events.reader import LogRewound
 from events.tree.heads import head_of
 from events.tree.notes import parse_note
-from events.tree.store import read_leaves
+from events.tree.store import read_leaves, wait_for_lock
+from events.types.log import EpochBegun
 from service.tree.folder import TreeFolder
 from service.tree.restore import Finding, begin_epoch, examine, known_heads, rebuild_tree
 from tests.integration.http.test_schedules_cli import typed
 from tests.postgres import Database
 from tests.service import serving, settings_for
-from tests.tree import append_notes, fill, forge, rewind, root_of_log, sign_all, sign_until, signer_of
+from tests.tree import append_notes, fill, forge, plant, rewind, root_of_log, sign_all, sign_until, signer_of
 
 
 async def examined(database: Database, folder: Path, *texts: str) -> Finding:
@@ -28,7 +30,7 @@ async def examined(database: Database, folder: Path, *texts: str) -> Finding:
     try:
         end = await rebuild_tree(connection, lambda done, total: None)
         kept = TreeFolder(folder)
-        return await examine(connection, kept, known_heads(kept, texts), end)
+        return await examine(connection, kept, known_heads(kept, texts, print), end)
     finally:
         await connection.close()
 
@@ -160,6 +162,75 @@ async def test_an_epoch_that_was_begun_in_the_table_alone_is_not_signed(
     await sign_all(signer)
     assert signer.refused is not None
     assert "begins epoch 2, and `report-builder restore` has not allowed that" in signer.refused
+
+
+async def test_an_epoch_that_somebody_else_has_begun_is_not_what_the_restore_allows(
+    pool: Pool, database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tree"
+    await signed_at(pool, database, folder, 500, 700, 1000)
+    last = (folder / "last-head").read_text()
+    await rewind(database, 800)
+    # It says of no event that it is what was signed: whatever the log is then, the signer would go on from it.
+    await plant(pool, EPOCHS_STREAM, EpochBegun(2, 0, None, None, last))
+    found = await examined(database, folder)
+    assert (found.proven_size, found.epochs.current) == (700, 2)
+    async with pool.acquire() as connection:
+        said = await begin_epoch(connection, TreeFolder(folder), found)
+        assert await begin_epoch(connection, TreeFolder(folder), await examined(database, folder)) == said
+    assert (said.epoch, said.proven_size) == (3, 700)
+    await forge(database, "UPDATE report_builder_audit SET team_id = 'x' WHERE position = 600")
+    await forge(database, "DELETE FROM tree_tiles")
+    signer = signer_of(pool, folder)
+    await sign_all(signer)
+    assert signer.refused is not None
+    assert "the first 700 events are not those of the head" in signer.refused
+    await forge(database, "UPDATE report_builder_audit SET team_id = 'team-1' WHERE position = 600")
+    await forge(database, "DELETE FROM tree_tiles")
+    # Nor does the event that was allowed say something else by the time that it is signed.
+    allowed = await pool.fetchval("SELECT configuration FROM report_builder_audit WHERE position = 802")
+    altered = json.dumps(json.loads(allowed) | {"proven_size": 0, "proven_head": None})
+    await forge(database, "UPDATE report_builder_audit SET configuration = $1 WHERE position = 802", altered)
+    await sign_all(signer)
+    assert "has not allowed that" in signer.refused
+    await forge(database, "UPDATE report_builder_audit SET configuration = $1 WHERE position = 802", allowed)
+    await sign_all(signer)
+    assert signer.refused is None
+    assert signer.signed is not None
+    assert signer.signed.order == (3, 802)
+
+
+async def test_the_tree_that_another_machine_grows_meanwhile_is_not_made_narrower(
+    pool: Pool, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await signed_at(pool, database, tmp_path / "tree", 700)
+    (tmp_path / "copy").mkdir()
+    for name in ("signing-key", "last-head"):
+        (tmp_path / "copy" / name).write_text((tmp_path / "tree" / name).read_text())
+        (tmp_path / "copy" / name).chmod(0o600)
+    other = signer_of(pool, tmp_path / "copy")
+
+    async def late(connection: Connection) -> None:
+        await sign_all(other)
+        await wait_for_lock(connection)
+        await sign_all(other)  # it cannot, now
+
+    def killed(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("service.tree.restore.wait_for_lock", late)
+    monkeypatch.setattr("service.tree.restore.BATCH", 100)
+    async with pool.acquire() as connection:
+        with pytest.raises(KeyboardInterrupt):
+            await rebuild_tree(connection, killed)
+    widths = await pool.fetch("SELECT octet_length(hashes) / 32 FROM tree_tiles WHERE level = 0 ORDER BY index")
+    assert [width for (width,) in widths] == [256, 256, 188]
+    await append_notes(pool, 1)
+    await sign_all(other)
+    assert other.refused is None
+    assert other.signed is not None
+    async with pool.acquire() as connection:
+        assert other.signed.head.root == await root_of_log(connection, 701)
 
 
 async def test_readers_beyond_the_end_or_of_another_epoch_are_told(database: Database, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,20 @@ from db.pool import Pool, open_pool
 from events.reader import read_after
 from events.tree.heads import head_of
 from events.tree.leaf import leaf_of
-from events.tree.notes import Note, parse_note
+from events.tree.notes import Note, SigningKey, VerifierKey, parse_note
 from events.tree.store import forget_tiles, read_leaves
-from service.tree.folder import TreeFolder
-from service.tree.keys import rotate
+from events.types.log import KeyRotated
+from service.tree.folder import FolderBusy, FolderUnfit, TreeFolder
+from service.tree.keys import KEYS_STREAM, rotate
+from tests.integration.http.test_schedules_cli import typed
 from tests.postgres import Database
-from tests.tree import append_notes, fill, forge, rewind, root_of_log, sign_all, signer_of
+from tests.tree import append_notes, fill, forge, plant, rewind, root_of_log, sign_all, signer_of
+
+
+def public_key(folder: Path) -> VerifierKey:
+    key = TreeFolder(folder).signing_key()
+    assert key is not None
+    return key.verifier
 
 
 async def heads(pool: Pool) -> list[Note]:
@@ -171,8 +181,8 @@ async def test_a_crash_at_any_line_of_a_round_leads_to_the_same_heads(
     await fill(database, 1, 300)
     await sign_all(signer_of(pool, folder))
     async with pool.acquire() as connection:
-        said = await rotate(connection, TreeFolder(folder), lost=False)
-        assert await rotate(connection, TreeFolder(folder), lost=False) == said
+        said = await rotate(connection, TreeFolder(folder), lost=None)
+        assert await rotate(connection, TreeFolder(folder), lost=None) == said
     await append_notes(pool, 10)
 
     def crash(*_: object, **__: object) -> None:
@@ -209,23 +219,123 @@ async def test_a_crash_at_any_line_of_a_round_leads_to_the_same_heads(
     assert [key.text for key in (await heads(pool))[-1].verified(keys)] == [said.key]
 
 
+async def test_a_round_that_is_cancelled_has_the_folder_until_its_head_is_kept(
+    pool: Pool, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = TreeFolder(tmp_path / "tree")
+    await fill(database, 1, 10)
+    keeps, may_go_on, keep = threading.Event(), threading.Event(), TreeFolder.keep_head
+
+    def slow(folder: TreeFolder, note: Note) -> None:
+        keeps.set()
+        may_go_on.wait(20)
+        keep(folder, note)
+
+    monkeypatch.setattr(TreeFolder, "keep_head", slow)
+    round = asyncio.create_task(signer_of(pool, tmp_path / "tree").round())
+    await asyncio.to_thread(keeps.wait, 20)
+    round.cancel()
+    await asyncio.sleep(0.1)
+    with pytest.raises(FolderBusy), folder.locked():
+        pass
+    may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await round
+    with folder.locked():
+        assert folder.last_head() is not None
+
+
 async def test_a_lost_key_is_replaced_by_one_that_vouches_for_itself_alone(
     pool: Pool, database: Database, tmp_path: Path
 ) -> None:
     folder = tmp_path / "tree"
     await fill(database, 1, 10)
     await sign_all(signer_of(pool, folder))
+    old = public_key(folder)
     (folder / "signing-key").unlink()
     await append_notes(pool, 1)
     await refuses(folder, pool, "is not")
+    # Which key it was, the table's owner does not decide.
+    other = SigningKey.generate("log.example").verifier
+    await pool.execute("INSERT INTO tree_keys (key, first_used) VALUES ($1, '2100-01-01')", other.text)
     async with pool.acquire() as connection:
-        said = await rotate(connection, TreeFolder(folder), lost=True)
-    assert said.lost
+        with pytest.raises(FolderUnfit, match="is not the key that was lost"):
+            await rotate(connection, TreeFolder(folder), lost=other)
+        assert TreeFolder(folder).verifier_keys() == []
+        said = await rotate(connection, TreeFolder(folder), lost=old)
+    assert (said.lost, said.previous) == (True, old.text)
     signer = signer_of(pool, folder)
     await sign_all(signer)
     assert signer.refused is None
+    assert [key.text for key in TreeFolder(folder).verifier_keys()] == [said.key, old.text]
     last = (await heads(pool))[-1]
     assert (head_of(last).size, [key.text for key in last.verified(TreeFolder(folder).verifier_keys())]) == (
         12,
         [said.key],
     )
+
+
+async def test_the_command_line_wants_to_be_told_which_key_was_lost(
+    pool: Pool, database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tree"
+    await fill(database, 1, 10)
+    await sign_all(signer_of(pool, folder))
+    old = public_key(folder)
+    settings = {"DATABASE_URL": database.service_url, "TREE_FOLDER": str(tmp_path / "new"), "DATA_DIR": str(tmp_path)}
+    refused = await typed("audit", "key", "rotate", "--lost", "old", **settings)
+    assert refused.exit_code == 2
+    assert "'old' is no public key" in refused.output
+    rotated = await typed("audit", "key", "rotate", "--lost", old.text, **settings)
+    assert rotated.exit_code == 0, rotated.output
+    signer = signer_of(pool, tmp_path / "new")
+    await sign_all(signer)
+    assert signer.refused is None
+    assert signer.signed is not None
+    assert signer.signed.note.verified([public_key(tmp_path / "new")])
+
+
+@pytest.mark.parametrize("back", [True, False])
+async def test_a_key_that_somebody_else_has_put_into_the_log_is_never_signed(
+    pool: Pool, database: Database, tmp_path: Path, back: bool
+) -> None:
+    folder = tmp_path / "tree"
+    await fill(database, 1, 10)
+    await sign_all(signer_of(pool, folder))
+    own, evil = public_key(folder).text, SigningKey.generate("log.example").verifier.text
+    there_and_back = (KeyRotated(evil, own), KeyRotated(own, evil))
+    await plant(pool, KEYS_STREAM, *there_and_back[: 2 if back else 1])
+    reason = f"the event at position 11 names the key {re.escape(evil)}, which was not made in"
+    signer = signer_of(pool, folder)
+    await sign_all(signer)
+    assert signer.refused is not None
+    assert re.match(reason, signer.refused)
+    # Nor is it by the head that two keys sign.
+    async with pool.acquire() as connection:
+        with pytest.raises(FolderUnfit, match=reason):
+            await rotate(connection, TreeFolder(folder), lost=None)
+    await sign_all(signer)
+    assert signer.signed is None
+    assert [head_of(note).size for note in await heads(pool)] == [10]
+
+
+async def test_a_key_is_changed_as_often_as_one_likes(pool: Pool, database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    await fill(database, 1, 10)
+    signer = signer_of(pool, folder)
+    await sign_all(signer)
+    for _ in range(3):
+        async with pool.acquire() as connection:
+            said = await rotate(connection, TreeFolder(folder), lost=None)
+        await sign_all(signer)
+        assert signer.refused is None
+        assert public_key(folder).text == said.key
+    # Of a backup, the key alone is not enough to tell which changes were meant.
+    retired = folder / "retired-keys"
+    kept = retired.read_text()
+    retired.unlink()
+    await append_notes(pool, 1)
+    await refuses(folder, pool, "the event at position 11 names the key")
+    retired.write_text(kept)
+    await sign_all(signer)
+    assert signer.refused is None
