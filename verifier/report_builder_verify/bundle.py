@@ -10,6 +10,8 @@ schemas/…, README.txt
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import re
@@ -57,12 +59,11 @@ class Bundle:
         with path.open("rb") as file:
             if file.read(4) != b"PK\x03\x04":
                 raise NotABundle(f"{path} is not an exported audit log")
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except zipfile.BadZipFile:
-            raise Unfinished("the file ends before its table of contents: the export or a copy broke off") from None
-        except SENSELESS:
-            raise Damaged("its table of contents cannot be read") from None
+        with _making_sense("its table of contents cannot be read"):
+            try:
+                self._zip = zipfile.ZipFile(path)
+            except zipfile.BadZipFile:
+                raise Unfinished("the file ends before its table of contents: the export or a copy broke off") from None
         self._names = set(self._zip.namelist())
         self._tiles_read: set[str] = set()
         if len(self._names) != len(self._zip.namelist()):
@@ -165,19 +166,28 @@ class Bundle:
     def _open(self, name: str) -> Any:
         if name not in self._names:
             raise Unfinished(f"the bundle has no {name}")
-        try:
+        with _making_sense(f"{name} cannot be read"):
             if self._zip.getinfo(name).compress_type in PACKED:
                 return self._zip.open(name)
-        except SENSELESS:
-            pass
-        raise Damaged(f"{name} cannot be read")
+        raise Damaged(f"{name} is packed in a way that no export is")
+
+
+@contextlib.contextmanager
+def _making_sense(complaint: str) -> Iterator[None]:
+    """Raises Damaged for what the standard library raises of an archive that makes no sense."""
+    try:
+        yield
+    except SENSELESS:
+        raise Damaged(complaint) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which is a place before the file's first byte
+            raise
+        raise Damaged(complaint) from None
 
 
 def _read(file: Any, size: int) -> bytes:
-    try:
+    with _making_sense(f"{file.name} cannot be read to its end"):
         return bytes(file.read(size))
-    except SENSELESS:
-        raise Damaged(f"{file.name} cannot be read to its end") from None
 
 
 def _head(number: int, line: bytes) -> TreeHead:

@@ -143,16 +143,16 @@ def read_head(note: str) -> TreeHead:
     return TreeHead(lines[0], int(lines[1]), root, tuple(lines[3:]), (text + "\n").encode(), signed)
 
 
-def read_heads(text: str) -> tuple[list[TreeHead], list[int]]:
-    """The heads in a text that has them one behind the other, with blank lines between two; and where what is no head
-    begins, by lines from 1."""
-    heads, torn, line = [], [], 1
+def read_heads(text: str) -> list[tuple[int, TreeHead | None]]:
+    """What is in a text that has heads one behind the other, with blank lines between two: where each begins, by lines
+    from 1; None is what is no head."""
+    found, line = list[tuple[int, TreeHead | None]](), 1
     # A blank line within a note has its signatures behind it, which begin with a dash.
     for part in re.split("(\n\n+(?!—))", text):
         if note := part.strip("\n"):
             try:
-                heads.append(read_head(note + "\n"))
+                found.append((line, read_head(note + "\n")))
             except NotReadable:
-                torn.append(line)
+                found.append((line, None))
         line += part.count("\n")
-    return heads, torn
+    return found
