@@ -432,8 +432,7 @@ async def test_a_log_whose_end_is_gone_is_told(
 ) -> None:
     head = await read_head(pool)
     await admin.execute(
-        "ALTER TABLE report_builder_audit DISABLE TRIGGER ALL;"
-        f"DELETE FROM report_builder_audit WHERE position = {head}"
+        f"ALTER TABLE report_builder_audit DISABLE TRIGGER ALL;DELETE FROM report_builder_audit WHERE position = {head}"
     )
     with pytest.raises(LogDamaged, match=f"ends at position {head - 1}, but the read models have applied .* {head}"):
         await work(database.service_url)
