@@ -17,6 +17,7 @@ from events.tree.leaf import leaf_of
 from events.tree.merkle import leaf_hash
 from events.tree.notes import Note, SigningKey
 from events.tree.tiles import Edge, Tile, tile_path, width_of
+from events.types.log import EpochBegun, KeyRotated
 from service.audit.bundle import BundleWriter
 from service.audit.export import Part, tiles_of_part
 
@@ -139,6 +140,36 @@ class Parts(dict[str, bytes]):
     def manifest(self, **changed: object) -> None:
         """Changes what the manifest says."""
         self["manifest.json"] = msgspec.json.encode(msgspec.json.decode(self["manifest.json"]) | changed)
+
+
+def lone_events(first: int, last: int, **changed: object) -> Iterator[RecordedEvent]:
+    """The events of these positions, each of a stream of its own: any of them may be another one."""
+    for position in range(first, last + 1):
+        yield sample_event(position, stream=f"segment-at-{position}", stream_version=1, **changed)
+
+
+def key_rotated(
+    position: int, version: int, key: SigningKey, previous: SigningKey, *, lost: bool = False, stream: str = "log-keys"
+) -> RecordedEvent:
+    body = KeyRotated(key.verifier.text, previous.verifier.text, lost)
+    return _about_log(position, stream, version, "log.key_rotated", body)
+
+
+def epoch_begun(position: int, version: int, body: EpochBegun, *, stream: str = "log-epochs") -> RecordedEvent:
+    return _about_log(position, stream, version, "log.epoch_begun", body)
+
+
+def _about_log(position: int, stream: str, version: int, event_type: str, body: object) -> RecordedEvent:
+    configuration = msgspec.json.encode(body).decode()
+    return sample_event(
+        position, stream=stream, stream_version=version, event_type=event_type, configuration=configuration
+    )
+
+
+def signed(note: str, *keys: SigningKey) -> str:
+    """The note's text, signed by these keys alone."""
+    text = note.partition("\n\n")[0] + "\n"
+    return str(Note(text, tuple(key.sign(text) for key in keys)))
 
 
 def sample_events(count: int) -> Iterator[RecordedEvent]:

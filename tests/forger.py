@@ -9,9 +9,11 @@ import asyncpg
 import msgspec
 
 from db.pool import Connection
-from events.tree.heads import TreeHead
+from events.tree.heads import TreeHead, origin_of
 from events.tree.notes import Note, SigningKey
 from events.tree.store import forget_tiles, grow, load_edge
+from events.tree.tiles import Edge
+from events.types.log import EpochBegun, KeyRotated
 from report_builder_verify.bundle import Bundle
 from report_builder_verify.checks import Findings, Wanted, verify
 from report_builder_verify.notes import read_head, read_key
@@ -65,12 +67,17 @@ async def build_tree(connection: Connection, stage: Stage, key: SigningKey | Non
     while await grow(connection, edge, min(step - edge.size % step, BATCH)):
         if key is None or edge.size % step:
             continue
-        text = TreeHead(NAME, edge.size, edge.root()).text
-        note = str(Note(text, (key.sign(text),)))
+        note = head_of(edge, key)
         if first_time:
             await connection.execute("INSERT INTO tree_heads (epoch, size, note) VALUES (1, $1, $2)", edge.size, note)
         else:
             await connection.execute("UPDATE tree_heads SET note = $2 WHERE size = $1", edge.size, note)
+
+
+def head_of(edge: Edge, key: SigningKey, epoch: int = 1) -> str:
+    """The signed head of a tree."""
+    text = TreeHead(origin_of(NAME, epoch), edge.size, edge.root()).text
+    return str(Note(text, (key.sign(text),)))
 
 
 async def read_kept(connection: Connection, size: int) -> str:
@@ -163,6 +170,52 @@ async def rewind(connection: Connection, stage: Stage) -> None:
         await connection.execute(f"DELETE FROM {table} WHERE {name} > $1", older)
 
 
+async def write_anew_in_another_epoch(connection: Connection, stage: Stage) -> None:
+    """Writes all of it anew, as if after a restore that nothing was shown of, around a head that is genuine."""
+    genuine = await read_kept(connection, stage.events)
+    begun = EpochBegun(2, 0, None, None, genuine)
+    await COLUMNS["workflow_id"](connection, stage)
+    await connection.execute("DELETE FROM tree_heads WHERE size < $1", stage.events)
+    stream = await connection.fetchval("SELECT stream FROM report_builder_audit WHERE position = 1")
+    await connection.execute(
+        "UPDATE report_builder_audit SET stream = 'log-epochs', stream_version = 1, event_type = 'log.epoch_begun',"
+        " configuration = $1::json WHERE position = 1",
+        msgspec.json.encode(begun).decode(),
+    )
+    # The later events of the stream that had this place move up, by way of versions that are free.
+    for change in ("+ 1000000", "- 1000001"):
+        await connection.execute(
+            f"UPDATE report_builder_audit SET stream_version = stream_version {change} WHERE stream = $1",
+            stream,
+        )
+    await build_tree(connection, stage)
+
+
+async def plant_a_key(connection: Connection, stage: Stage) -> None:
+    """Appends, with the service's own login, that the log takes a key of the forger's and takes its own again, and has
+    that signed by the log; then writes what follows anew, and signs it with the key of theirs."""
+    evil, own = SigningKey.generate(NAME), stage.key
+    step = stage.events // stage.heads
+    for at, key, previous in ((1, evil, own), (2, own, evil)):
+        body = msgspec.json.encode(KeyRotated(key.verifier.text, previous.verifier.text))
+        await connection.execute(APPEND, stage.events, "log-keys", at, at, "log.key_rotated", body.decode())
+    for at in range(3, 2 * step + 1):
+        await connection.execute(APPEND, stage.events, "log-forged", at, at - 2, "log.projection_rebuilt", "{}")
+    edge = await load_edge(connection)
+    for key in (own, evil):
+        await grow(connection, edge, step)
+        await connection.execute(
+            "INSERT INTO tree_heads (epoch, size, note) VALUES (1, $1, $2)", edge.size, head_of(edge, key)
+        )
+
+
+# A further event, like the last one: so many positions behind it, in this stream and version, of this type and body.
+APPEND = """
+INSERT INTO report_builder_audit
+SELECT position + $3::bigint, gen_random_uuid(), $2, $4, $5, 1, team_id, NULL, NULL, NULL, $6::json, metadata,
+       recorded_at
+  FROM report_builder_audit WHERE position = $1
+"""
 # A row at another position, by way of positions that are free.
 MOVE_UP = "UPDATE report_builder_audit SET position = position + 2 * :n WHERE position > :m"
 MOVE_DOWN = "UPDATE report_builder_audit SET position = position - 2 * :n {} WHERE position > 2 * :n"
@@ -176,6 +229,12 @@ def middle(stage: Stage) -> tuple[int, int]:
 
 def end(stage: Stage) -> tuple[int, int]:
     return stage.events, stage.events
+
+
+def after_the_end(stage: Stage) -> tuple[int, int]:
+    """What the second of two further heads covers."""
+    step = stage.events // stage.heads
+    return stage.events + step + 1, stage.events + 2 * step
 
 
 def anywhere(stage: Stage) -> tuple[int, int]:
@@ -215,6 +274,7 @@ FORGERIES_OF_EVENTS: dict[str, tuple[Forgery, Where]] = {
         ),
         middle,
     ),
+    "all written anew in another epoch, around a head that is genuine": (write_anew_in_another_epoch, anywhere),
 }
 # These are found in the whole log, without a head that the auditor has kept.
 FORGERIES_OF_THE_LOG: dict[str, tuple[Forgery, Where]] = {
@@ -222,6 +282,8 @@ FORGERIES_OF_THE_LOG: dict[str, tuple[Forgery, Where]] = {
     "an event altered, and the tree built again": (rebuild_tree, lambda stage: stage.around),
     "all heads signed with another key": (sign_anew, anywhere),
     "an event altered, and all heads signed with another key": (write_anew, anywhere),
+    "all written anew in another epoch, around a head that is genuine": (write_anew_in_another_epoch, anywhere),
+    "a key planted, and what follows signed with it": (plant_a_key, after_the_end),
 }
 # These nothing shows but a head that the auditor has kept.
 FORGERIES_OF_ALL: dict[str, tuple[Forgery, Where]] = {

@@ -42,7 +42,7 @@ HEADS = f"""
 SELECT h.size, h.epoch, h.note, ARRAY(SELECT c.line FROM tree_cosignatures c
                                        WHERE c.epoch = h.epoch AND c.size = h.size ORDER BY c.key) AS lines
   FROM tree_heads h
- WHERE (h.size, h.epoch) > ($1, $2) AND (h.size <= $3 OR h.size = $4)
+ WHERE (h.size, h.epoch) > ($1, $2) AND h.size <= $3
  ORDER BY h.size, h.epoch LIMIT {PAGE_HEADS}
 """  # noqa: S608
 KEYS = "SELECT key FROM tree_keys ORDER BY first_used, key"
@@ -133,10 +133,11 @@ async def _events(pool: Connection | Pool, part: Part) -> AsyncIterator[list[asy
 
 async def _heads(pool: Connection | Pool, part: Part) -> AsyncIterator[list[str]]:
     """Those that the part's events can be held against: of the sizes that it goes through, and the newest."""
-    size, epoch = part.first - 1, 0
-    while rows := await pool.fetch(HEADS, size, epoch, part.last, part.size):
-        yield [row["note"] + "".join(f"{line.rstrip()}\n" for line in row["lines"]) for row in rows]
-        size, epoch = rows[-1]["size"], rows[-1]["epoch"]
+    for size, last in ((part.first - 1, min(part.last, part.size - 1)), (part.size, part.size)):
+        epoch = 0
+        while rows := await pool.fetch(HEADS, size, epoch, last):
+            yield [row["note"] + "".join(f"{line.rstrip()}\n" for line in row["lines"]) for row in rows]
+            size, epoch = rows[-1]["size"], rows[-1]["epoch"]
 
 
 def _add_events(writer: BundleWriter, rows: Iterable[asyncpg.Record], epochs: Epochs, team: str | None) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from report_builder_verify.bundle import Bundle, Damaged, NotABundle, Unfinished
 from report_builder_verify.checks import Findings, Wanted, verify
-from report_builder_verify.notes import NotReadable, PublicKey, TreeHead, key_ring, read_head, read_key, signed_by_log
+from report_builder_verify.notes import NotReadable, PublicKey, TreeHead, key_ring, read_heads, read_key, signed_by_log
 
 EXIT_CODES = {"sound": 0, "tampered": 1, "incomplete": 3}
 USAGE = 2
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wanted = Wanted(options.from_position, options.to_position, options.team)
         findings = _verdict(options.bundle, keys, kept, wanted)
     except (Unusable, NotABundle, OSError) as error:
-        print(f"report-builder-verify: {error}", file=sys.stderr)
+        _complain(str(error))
         return USAGE
-    print(json.dumps(asdict(findings), ensure_ascii=False) if options.json else _in_words(findings, bool(kept)))
+    print(json.dumps(asdict(findings)) if options.json else _in_words(findings, bool(kept)))
     return EXIT_CODES[findings.outcome]
 
 
@@ -68,16 +68,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--from",
         dest="from_position",
-        type=int,
+        type=_position,
         metavar="N",
         help="you asked for a part that begins with this position",
     )
     parser.add_argument(
-        "--to", dest="to_position", type=int, metavar="N", help="you asked for a part that ends with it"
+        "--to", dest="to_position", type=_position, metavar="N", help="you asked for a part that ends with it"
     )
     parser.add_argument("--team", help="you asked for the bodies of this team alone")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
+
+
+def _position(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,18}", text):
+        raise argparse.ArgumentTypeError("positions begin with 1")
+    return int(text)
 
 
 def _verdict(path: Path, keys: Sequence[PublicKey], kept: Sequence[TreeHead], wanted: Wanted) -> Findings:
@@ -103,17 +109,32 @@ def _keys(text: str) -> list[PublicKey]:
 
 
 def _kept_heads(file: Path, keys: Sequence[PublicKey]) -> list[TreeHead]:
-    """The heads in a file: one, or any number with blank lines between them."""
-    try:
-        # A blank line within a note has its signatures behind it, which begin with a dash.
-        heads = [read_head(note + "\n") for note in re.split("\n\n+(?!—)", file.read_text().strip("\n"))]
-    except (NotReadable, UnicodeDecodeError) as error:
-        raise Unusable(f"--head {file}: {error}") from None
-    for head in heads:
-        good, false = head.signers(key_ring(keys))
-        if false or not signed_by_log(head, good):
+    """The heads in a file: one, or any number with blank lines between them. What is cut off there is named, and passed
+    over: the file was written bit by bit, and may have gone on behind it. That shows at the signature, where the rest
+    has the form of a head."""
+    heads, cut_off, ring = [], [], key_ring(keys)
+    for line, head in read_heads(file.read_text(encoding="utf-8", errors="replace")):
+        good, false = head.signers(ring) if head else ([], [])
+        if head is None or false:
+            cut_off.append(line)
+        elif not signed_by_log(head, good):
             raise Unusable(f"--head {file}: the head of {head.size} is not signed by a key that you named with --key")
+        else:
+            heads.append(head)
+    if not heads:
+        raise Unusable(f"--head {file}: there is no signed tree head in it")
+    for line in cut_off:
+        _complain(f"--head {file}: what begins at line {line} is not a signed tree head, and is passed over")
     return heads
+
+
+def _complain(text: str) -> None:
+    print(f"report-builder-verify: {_shown(text)}", file=sys.stderr)
+
+
+def _shown(text: str) -> str:
+    """In one line, without anything that a terminal would take for a command: names come from the bundle."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _progress(last: int) -> Callable[[int], None]:
@@ -136,12 +157,13 @@ def _in_words(findings: Findings, kept: bool) -> str:
     if findings.outcome == "sound":
         part = f"positions {findings.checked_from} to {findings.checked_to}"
         sound = f"SOUND: the events of {part} are the ones that were recorded"
-        return "\n".join([sound, *_grounds(findings, kept), "", "Keep this tree head:", "", head["note"]])
-    lines = [f"{findings.outcome.upper()}{where}: {findings.reason}"]
+        lines = map(_shown, [sound, *_grounds(findings, kept), "", "Keep this tree head:", ""])
+        return "\n".join([*lines, head["note"]])
+    said = [f"{findings.outcome.upper()}{where}: {findings.reason}"]
     if findings.outcome == "incomplete" and head:
-        lines += ["Of what is there nothing is wrong. Where you asked for a part, name it: --from, --to, --team"]
-        lines += _grounds(findings, kept)
-    return "\n".join(lines)
+        said += ["Of what is there nothing is wrong. Where you asked for a part, name it: --from, --to, --team"]
+        said += _grounds(findings, kept)
+    return "\n".join(map(_shown, said))
 
 
 def _grounds(findings: Findings, kept: bool) -> Iterator[str]:
@@ -162,6 +184,10 @@ def _grounds(findings: Findings, kept: bool) -> Iterator[str]:
             f"epoch {epoch['epoch']} begins at position {epoch['position']}, after a restore: before it the log is what"
             f" was signed up to position {epoch['proven_size']}"
         )
+    yield (
+        "not shown by anything, as they are not in the tree: README.txt, keys.txt and the schemas, which whoever made"
+        " the file wrote as they liked"
+    )
     if not kept:
         yield (
             "not to be seen without a tree head that you kept (--head): that the log was taken back to an earlier"

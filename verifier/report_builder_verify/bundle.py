@@ -10,22 +10,32 @@ schemas/…, README.txt
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import re
+import struct
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from report_builder_verify.notes import NotReadable, PublicKey, TreeHead, read_head, read_key
+from report_builder_verify.notes import TreeHead, read_head
 
 FORM = "report-builder-audit/1"
 TREE_FILES = {"manifest.json", "events.ndjson", "heads.ndjson"}
+OTHER_FILES = re.compile(r"keys\.txt|README\.txt|schemas/[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+/[1-9][0-9]{0,3}\.json")
 CHUNK = 1 << 20
 LONGEST_EVENT = 8 << 20  # bytes; a body has at most one MiB
+LONGEST_HEAD = 1 << 20  # bytes
+# The forms of an archive's parts that exports have: the standard library reads others, each with errors of its own.
+PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# What the standard library raises of an archive that makes no sense.
+SENSELESS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
 
 Event = tuple[bytes, bytes, bytes]
 
@@ -49,17 +59,20 @@ class Bundle:
         with path.open("rb") as file:
             if file.read(4) != b"PK\x03\x04":
                 raise NotABundle(f"{path} is not an exported audit log")
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except zipfile.BadZipFile:
-            raise Unfinished("the file ends before its table of contents: the export or a copy broke off") from None
+        with _making_sense("its table of contents cannot be read"):
+            try:
+                self._zip = zipfile.ZipFile(path)
+            except zipfile.BadZipFile:
+                raise Unfinished("the file ends before its table of contents: the export or a copy broke off") from None
         self._names = set(self._zip.namelist())
+        self._tiles_read: set[str] = set()
         if len(self._names) != len(self._zip.namelist()):
             raise Damaged("it has two parts of one name")
         self.manifest = self._read_manifest()
         self.first: int = self.manifest["from"]
         self.last: int = self.manifest["to"]
         self.team: str | None = self.manifest["team"]
+        self.tree_size: int = self.manifest["tree_size"]
 
     def __enter__(self) -> Bundle:
         return self
@@ -84,39 +97,42 @@ class Bundle:
             raise Damaged("events.ndjson ends in the middle of an event")
 
     def heads(self) -> Iterator[TreeHead]:
-        """The tree heads, the smallest first."""
-        size = 0
-        with self._open("heads.ndjson") as file:
-            for number, line in enumerate(_lines(file), 1):
-                try:
-                    head = read_head(json.loads(line))
-                except (ValueError, AttributeError) as error:
-                    raise Damaged(f"line {number} of heads.ndjson: {error}") from None
-                if head.size < size:
-                    raise Damaged(f"line {number} of heads.ndjson: a head of {head.size} events after one of {size}")
-                size = head.size
-                yield head
+        """The tree heads, the smallest first; of one size that of the earlier epoch."""
+        before = -1, 0
+        for number, line in self._head_lines():
+            head = _head(number, line)
+            if (head.size, head.epoch) <= before:
+                raise Damaged(f"line {number} of heads.ndjson: a head of {head.size} events after one of {before[0]}")
+            before = head.size, head.epoch
+            yield head
+
+    def newest_head(self) -> TreeHead | None:
+        """The last one; None where there is none at all."""
+        last = deque(self._head_lines(), maxlen=1)
+        return _head(*last[0]) if last else None
 
     def tile(self, name: str) -> bytes | None:
         """The tile's bytes; None where the bundle does not have it."""
         if name not in self._names:
             return None
+        self._tiles_read.add(name)
         with self._open(name) as file:
             return _read(file, 256 * 32 + 1)
 
-    def claimed_keys(self) -> list[PublicKey]:
-        """The keys that the bundle brings along: a hint for people, and nothing more."""
-        try:
-            with self._open("keys.txt") as file:
-                return [read_key(line.decode()) for line in _lines(file) if line.strip()]
-        except (Unfinished, Damaged, NotReadable, UnicodeDecodeError):
-            return []
-
     def stray_files(self) -> list[str]:
-        """Files that the manifest does not name, that are not there, or that have another SHA-256 than it says."""
+        """Files that no bundle has, tiles that were not asked for, and files that the manifest does not name, that are
+        not there, or that have another SHA-256 than it says."""
         files = self.manifest["files"]
-        others = sorted(name for name in self._names - TREE_FILES if not name.startswith("tile/"))
-        return [name for name in sorted({*files, *others}) if files.get(name) != self._sha256(name)]
+        others = self._names - TREE_FILES - self._tiles_read
+        return [
+            name
+            for name in sorted({*files, *others})
+            if not OTHER_FILES.fullmatch(name) or files.get(name) != self._sha256(name)
+        ]
+
+    def _head_lines(self) -> Iterator[tuple[int, bytes]]:
+        with self._open("heads.ndjson") as file:
+            yield from enumerate(_lines(file, LONGEST_HEAD), 1)
 
     def _sha256(self, name: str) -> str | None:
         digest = hashlib.sha256()
@@ -135,34 +151,58 @@ class Bundle:
             manifest = json.loads(text)
             if manifest["form"] != FORM:
                 raise NotABundle(f"it has the form {manifest['form']}; this verifier knows {FORM}: take a newer one")
-            ranged = 1 <= manifest["from"] <= manifest["to"] + 1
+            first, last, size = (manifest[name] for name in ("from", "to", "tree_size"))
+            ranged = (
+                all(type(number) is int for number in (first, last, size))
+                and 1 <= first <= last + 1 <= size + 1 < 1 << 63
+            )
             named = all(re.fullmatch("[0-9a-f]{64}", digest) for digest in manifest["files"].values())
             if not ranged or not named or not isinstance(manifest["team"], str | None):
                 raise Damaged("manifest.json contradicts itself")
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise Damaged("manifest.json cannot be read") from None
         return dict(manifest)
 
     def _open(self, name: str) -> Any:
         if name not in self._names:
             raise Unfinished(f"the bundle has no {name}")
-        try:
-            return self._zip.open(name)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
-            raise Damaged(f"{name} cannot be read") from None
+        with _making_sense(f"{name} cannot be read"):
+            if self._zip.getinfo(name).compress_type in PACKED:
+                return self._zip.open(name)
+        raise Damaged(f"{name} is packed in a way that no export is")
+
+
+@contextlib.contextmanager
+def _making_sense(complaint: str) -> Iterator[None]:
+    """Raises Damaged for what the standard library raises of an archive that makes no sense."""
+    try:
+        yield
+    except SENSELESS:
+        raise Damaged(complaint) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which is a place before the file's first byte
+            raise
+        raise Damaged(complaint) from None
 
 
 def _read(file: Any, size: int) -> bytes:
-    try:
+    with _making_sense(f"{file.name} cannot be read to its end"):
         return bytes(file.read(size))
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        raise Damaged(f"{file.name} cannot be read to its end") from None
 
 
-def _lines(file: Any) -> Iterator[bytes]:
+def _head(number: int, line: bytes) -> TreeHead:
+    try:
+        return read_head(json.loads(line))
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise Damaged(f"line {number} of heads.ndjson: {error}") from None
+
+
+def _lines(file: Any, longest: int) -> Iterator[bytes]:
     rest = b""
     while chunk := _read(file, CHUNK):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
+        if len(rest) > longest:
+            raise Damaged(f"a line of {file.name} is longer than it can be")
     if rest:
         yield rest

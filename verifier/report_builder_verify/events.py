@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from report_builder_verify.notes import PublicKey, TreeHead, read_head, read_key
 
 # A JSON string, and the one form that a leaf has: these keys in this order, without a space.
 _TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
 _UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_NUMBER = rb"[1-9][0-9]*+"
+_NUMBER = rb"[1-9][0-9]{0,18}+"
 _LEAF = re.compile(
     rb'\{"v":1,"epoch":(%(number)s),"position":(%(number)s),"id":"(%(uuid)s)","stream":(%(text)s),'
     rb'"stream_version":(%(number)s),"event_type":(%(text)s),"schema_version":%(number)s,"team_id":(%(text)s|null),'
@@ -20,7 +20,8 @@ _LEAF = re.compile(
     rb'"recorded_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)","configuration_sha256":"([0-9a-f]{64})",'
     rb'"metadata_sha256":"([0-9a-f]{64})"\}' % {b"text": _TEXT, b"uuid": _UUID, b"number": _NUMBER}
 )
-_NOTED = {b'"log.epoch_begun"', b'"log.key_rotated"'}
+# Events about the log itself, by type, and the one stream of each: in another the signer looks for none.
+_STREAM_OF = {b'"log.epoch_begun"': b'"log-epochs"', b'"log.key_rotated"': b'"log-keys"'}
 NOT_THERE = b"null"
 
 
@@ -50,16 +51,20 @@ class Rotation(NamedTuple):
 class Events:
     """What the events so far have come to. `from_start`: they begin with the log's first one.
 
-    `epoch` is that of the last one. `without_body` counts bodies that are not there; the first position of one is known
-    for each team.
+    `epoch` is that of the last one, `epoch_before` that of the log in front of the first one: as far as is known.
+    `without_body` counts bodies that are not there; the first position of one is known for each team. Where bodies are
+    said to be those of one `team` alone, `first_of_others` is the position of the first other one.
     """
 
-    def __init__(self, *, from_start: bool) -> None:
+    def __init__(self, *, from_start: bool, team: str | None = None) -> None:
         self.epoch = 0
+        self.epoch_before = 1 if from_start else 0
         self.restores: list[Restore] = []
         self.rotations: list[Rotation] = []
         self.without_body = 0
         self.first_without_body: dict[str | None, int] = {}
+        self.first_of_others: int | None = None
+        self._team = team
         self._recorded_at = b""
         self._versions: dict[bytes, int] = {}
         # What a stream's version was before the first event: none, or in a part of the log not known.
@@ -80,16 +85,18 @@ class Events:
         self._recorded_at = recorded_at
         number, known = int(version), self._versions.get(stream, self._before)
         if number != known + 1 and known >= 0:
-            name = json.loads(stream)
-            raise BadEvent(f"it is version {number} of the stream {name}, whose last one was {known}")
+            raise BadEvent(f"it is version {number} of the stream {_json(stream)}, whose last one was {known}")
         self._versions[stream] = number
         if sha256(configuration).hexdigest().encode() != of_configuration:
             self._body_differs("configuration", configuration, position, team)
         if sha256(metadata).hexdigest().encode() != of_metadata:
             self._body_differs("metadata", metadata, position, team)
+        if self._team is not None and not configuration == metadata == NOT_THERE and _json(team) != self._team:
+            self.first_of_others = self.first_of_others or position
         self._ids[id[-1]] += id + position.to_bytes(8, "big")
-        if event_type in _NOTED or int(epoch) != self.epoch:
-            self._note(position, int(epoch), json.loads(event_type), configuration)
+        if event_type in _STREAM_OF or int(epoch) != self.epoch:
+            about_log = event_type if _STREAM_OF.get(event_type) == stream else b""
+            self._note(position, int(epoch), about_log, configuration)
 
     def first_id_twice(self) -> tuple[int, int] | None:
         """The positions of the first event whose id was there before, and of the one in front of it that has it."""
@@ -109,38 +116,51 @@ class Events:
         if body != NOT_THERE:
             raise BadEvent(f"its {name} is not the one whose hash its leaf has")
         self.without_body += 1
-        self.first_without_body.setdefault(json.loads(team), position)
+        self.first_without_body.setdefault(_json(team), position)
 
-    def _note(self, position: int, epoch: int, event_type: str, configuration: bytes) -> None:
+    def _note(self, position: int, epoch: int, about_log: bytes, configuration: bytes) -> None:
         """An event about the log itself, or the first one of an epoch, which must be such an event."""
-        if epoch < self.epoch:
-            raise BadEvent(f"it is of epoch {epoch}, and the event in front of it of {self.epoch}")
-        if event_type == "log.epoch_begun":
+        before = self.epoch or self.epoch_before
+        if epoch < before:
+            raise BadEvent(f"it is of epoch {epoch}, and the event in front of it of {before}")
+        if about_log == b'"log.epoch_begun"':
+            if epoch == before:
+                raise BadEvent(f"it begins epoch {epoch}, and that had begun before it")
             self.restores.append(_restore(position, epoch, configuration))
-        elif epoch != (self.epoch or (1 if self._before == 0 else epoch)):
+        elif before not in (0, epoch):
             raise BadEvent(f"epoch {epoch} begins here, and no event says so")
-        if event_type == "log.key_rotated":
+        if about_log == b'"log.key_rotated"':
             self.rotations.append(_rotation(position, configuration))
         self.epoch = epoch
+        self.epoch_before = self.epoch_before or epoch - (about_log == b'"log.epoch_begun"')
 
 
 def _restore(position: int, epoch: int, configuration: bytes) -> Restore:
+    body = _json(configuration)
+    if body is None:
+        return Restore(position, epoch, None, None)
     try:
-        body = json.loads(configuration)
-        if body is None:
-            return Restore(position, epoch, None, None)
-        if body["epoch"] == epoch:
-            return Restore(position, epoch, int(body["proven_size"]), read_head(body["last_head"]))
+        proven, last = body["proven_size"], read_head(body["last_head"])
+        if body["epoch"] == epoch and type(proven) is int and 0 <= proven < position:
+            return Restore(position, epoch, proven, last)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    raise BadEvent(f"it begins an epoch, and does not say that this is epoch {epoch}")
+    raise BadEvent(f"it begins an epoch, and does not say that this is epoch {epoch}, and of what it is the restore")
 
 
 def _rotation(position: int, configuration: bytes) -> Rotation:
+    body = _json(configuration)
     try:
-        body = json.loads(configuration)
         if body is None or body["lost"]:
             return Rotation(position, None, None)
         return Rotation(position, read_key(body["key"]), read_key(body["previous"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadEvent("it names another key of the log, and there is none in it") from None
+
+
+def _json(text: bytes) -> Any:
+    """Raises BadEvent: what looks like JSON need not be any, and may be nested deeper than can be read."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadEvent("it has JSON in it that cannot be read") from None

@@ -16,7 +16,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 LOG_KEY, WITNESS_KEY = 0x01, 0x04
-EPOCH = re.compile("/epoch-([1-9][0-9]*)$")
+SIZE = re.compile("0|[1-9][0-9]{0,18}")
+EPOCH = re.compile("/epoch-([2-9]|[1-9][0-9]{1,9})$")
 SIGNATURE_LINE = re.compile("— ([^+\\s]+) ([A-Za-z0-9+/=]+)")
 
 
@@ -78,6 +79,11 @@ class TreeHead(NamedTuple):
         found = EPOCH.search(self.origin)
         return int(found[1]) if found else 1
 
+    @property
+    def order(self) -> tuple[int, int]:
+        """Later heads have a greater one."""
+        return self.epoch, self.size
+
     def signers(self, keys: Mapping[tuple[str, bytes], PublicKey]) -> tuple[list[PublicKey], list[str]]:
         """Which of the keys have signed, and the names of those whose signatures are false. Others are passed over."""
         good, false = [], []
@@ -122,8 +128,10 @@ def read_head(note: str) -> TreeHead:
     text, blank, signatures = note.partition("\n\n")
     lines = text.split("\n")
     found = [SIGNATURE_LINE.fullmatch(line) for line in signatures.removesuffix("\n").split("\n")]
-    if not blank or len(lines) < 3 or not re.fullmatch("0|[1-9][0-9]*", lines[1]) or not all(found):
+    if not blank or len(lines) < 3 or not SIZE.fullmatch(lines[1]) or not all(found):
         raise NotReadable("it is not a signed tree head")
+    if not note.replace("\n", "").isprintable():
+        raise NotReadable("it is not a signed tree head: it has characters that no terminal should be sent")
     try:
         root = base64.b64decode(lines[2], validate=True)
         decoded = [(match[1], base64.b64decode(match[2], validate=True)) for match in found if match]
@@ -133,3 +141,18 @@ def read_head(note: str) -> TreeHead:
         raise NotReadable("it is not a signed tree head: its root is not 32 bytes long")
     signed = tuple((name, signature[:4], signature[4:]) for name, signature in decoded)
     return TreeHead(lines[0], int(lines[1]), root, tuple(lines[3:]), (text + "\n").encode(), signed)
+
+
+def read_heads(text: str) -> list[tuple[int, TreeHead | None]]:
+    """What is in a text that has heads one behind the other, with blank lines between two: where each begins, by lines
+    from 1; None is what is no head."""
+    found, line = list[tuple[int, TreeHead | None]](), 1
+    # A blank line within a note has its signatures behind it, which begin with a dash.
+    for part in re.split("(\n\n+(?!—))", text):
+        if note := part.strip("\n"):
+            try:
+                found.append((line, read_head(note + "\n")))
+            except NotReadable:
+                found.append((line, None))
+        line += part.count("\n")
+    return found

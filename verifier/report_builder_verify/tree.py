@@ -69,6 +69,18 @@ class Tree:
                 raise TileMissing(name)
             self._grow(level, [tile[at : at + 32]])
 
+    def hold_edge(self) -> None:
+        """Holds the full tiles at the right edge against the tiles above, which have their hashes: a part of a log has
+        them all the same, and where they are full nothing in it needs them."""
+        level, hashes = 0, self._final_size
+        while hashes >= 256:
+            number = hashes // 256 - 1
+            if hashes % 256 == 0 and (tile := self._read_tile(tile_path(level, number, 256))):
+                _, at, above = self._tile_of(level + 1, number)
+                if above and (len(tile) != 256 * 32 or _root_of(tile) != above[at : at + 32]):
+                    self._differs(tile_path(level, number, 256), 256 * number, 256 * number + 256, level)
+            level, hashes = level + 1, hashes // 256
+
     def root(self) -> bytes:
         """Of the leaves so far."""
         root = None
@@ -121,3 +133,10 @@ class Tree:
     def _differs(self, tile: str, first: int, last: int, level: int) -> None:
         if self.mismatch is None:
             self.mismatch = Mismatch(tile, first * 256**level + 1, last * 256**level)
+
+
+def _root_of(tile: bytes) -> bytes:
+    """Of the subtree that a full tile's hashes make."""
+    while len(tile) > 32:
+        tile = b"".join(sha256(b"\1" + tile[at : at + 64]).digest() for at in range(0, len(tile), 64))
+    return tile

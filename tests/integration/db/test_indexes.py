@@ -16,6 +16,7 @@ import pytest
 
 from events.envelope import new_id
 from events.reader import COLUMNS, OF_STREAMS
+from service.audit.export import HEADS
 from service.audit.summary import REPORTS
 from service.auth.caller import LOCAL
 from service.data_collections.routes import ListCollections, list_statement, segments_statement
@@ -96,6 +97,10 @@ SELECT md5('u' || n)::uuid, 'key-' || n, 'k', '\\x00', now() FROM generate_serie
 INSERT INTO sign_in_sessions
 SELECT decode(md5('s' || n) || md5('t' || n), 'hex'), md5('u' || n)::uuid, '{{red}}', '{{admin}}', now(),
        now() + n * interval '1 minute' FROM generate_series(1, 5000) n;
+INSERT INTO tree_heads (epoch, size, note)
+SELECT n % 2 + 1, n / 2 + 1, repeat('n', 250) FROM generate_series(1, 40000) n;
+INSERT INTO tree_cosignatures (epoch, size, key, line)
+SELECT n % 2 + 1, n / 2 + 1, 'k', 'line' FROM generate_series(1, 40000) n;
 """
 TODAY = datetime.now(UTC).date()
 CALLER = msgspec.structs.replace(LOCAL, team_id="team-7")
@@ -113,6 +118,9 @@ CALLED_FOR = (
     .replace("$2", "'{}'::uuid[]")
     .replace("$3", "100")
 )
+
+# A page of heads for an export.
+OLD_HEADS = HEADS.replace("$1", "15000").replace("$2", "1").replace("$3", "19999")
 
 QUERIES: list[tuple[str, str]] = [
     (
@@ -223,6 +231,7 @@ QUERIES: list[tuple[str, str]] = [
         "SELECT * FROM segment_leases WHERE lease_until < now() ORDER BY lease_until",
     ),
     ("users_issuer_subject_key", "SELECT user_id FROM users WHERE issuer = 'i' AND subject = 's'"),
+    ("tree_heads_size_idx", OLD_HEADS),
     ("person_keys_pkey", CURRENT_KEY),
     ("report_builder_audit_stream_version_key", CURRENT_KEY),
     ("person_keys_key_id_key", "SELECT user_id, key FROM person_keys WHERE key_id = ANY ('{key-7,key-8}')"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from events.envelope import RecordedEvent
 from events.tree.notes import SigningKey
 from events.types.log import EpochBegun
 from report_builder_verify.__main__ import main
-from tests.bundles import NAME, Parts, SampleLog, sample_event, sample_events, size_of
+from tests.bundles import NAME, Parts, SampleLog, lone_events, sample_event, sample_events, size_of
+from tests.bundles import epoch_begun as about_epoch
 
 KEY = SigningKey.generate(NAME)
 # The log before the restore. Its first 600 events came back, and the 590 first of them as they were signed.
@@ -123,3 +125,73 @@ def test_what_the_restore_says_is_missed_where_its_body_is_not_there(tmp_path: P
     parts.events = events
     code, found = verified(log, BEFORE.head_of(700), parts=parts)
     assert (code, found["bodies_not_there"]) == (3, 1)
+
+
+def begun(at: int, version: int, epoch: int, proven: str, last: str) -> RecordedEvent:
+    return about_epoch(at, version, EpochBegun(epoch, size_of(proven), proven, None, last))
+
+
+def of_epochs(*begins: int) -> Callable[[int], int]:
+    return lambda position: 1 + sum(position >= each for each in begins)
+
+
+# A first restore to 580, and heads of the second epoch up to 650.
+SECOND = SampleLog(
+    [*sample_events(580), begun(581, 1, 2, BEFORE.head_of(580), BEFORE.head_of(700)), *lone_events(582, 650)],
+    (581, 600, 650),
+    KEY,
+    epoch_of=of_epochs(581),
+)
+
+
+def test_a_head_of_before_a_restore_that_another_took_back_cannot_be_checked(verified: Any) -> None:
+    """Of the first restore nothing is left: the second one names a head of the second epoch."""
+    again = begun(401, 1, 3, BEFORE.head_of(400), SECOND.head_of(650))
+    log = SampleLog(
+        [*sample_events(400), again, *lone_events(402, 500)], (401, 500), KEY, epoch_of=lambda at: 1 if at < 401 else 3
+    )
+    log.heads = sorted([*log.heads, BEFORE.head_of(100), BEFORE.head_of(400)], key=size_of)
+    for kept, code in (
+        (BEFORE.head_of(700), 3),
+        (BEFORE.head_of(580), 3),
+        (SECOND.head_of(581), 3),
+        (SECOND.head_of(650), 0),
+        (BEFORE.head_of(400), 0),
+    ):
+        judged, found = verified(log, kept)
+        assert (judged, found["first"]) == (code, 401 if code else None), found
+    # And one that the last restore should have named, of the second epoch or a later one.
+    later = SampleLog([*SECOND.events, *lone_events(651, 660)], (660,), KEY, epoch_of=of_epochs(581))
+    assert verified(log, later.head_of(660))[:1] == (1,)
+
+
+def test_two_restores_are_both_accepted_and_named(verified: Any) -> None:
+    again = begun(601, 2, 3, SECOND.head_of(600), SECOND.head_of(650))
+    log = SampleLog(
+        [*SECOND.events[:600], again, *lone_events(602, 640)], (601, 640), KEY, epoch_of=of_epochs(581, 601)
+    )
+    log.heads = sorted([*log.heads, *map(BEFORE.head_of, (400, 580)), *map(SECOND.head_of, (581, 600))], key=size_of)
+    for kept, code in (
+        (BEFORE.head_of(580), 0),
+        (BEFORE.head_of(595), 3),
+        (BEFORE.head_of(640), 3),
+        (BEFORE.head_of(700), 0),
+        (SECOND.head_of(581), 0),
+        (SECOND.head_of(650), 0),
+    ):
+        judged, found = verified(log, kept)
+        assert (judged, found["kept_heads_checked"]) == (code, 1 - code // 3), found
+        assert [each["epoch"] for each in found["epochs"]] == [2, 3]
+
+
+def test_a_part_says_nothing_of_heads_that_a_restore_outside_of_it_may_explain(tmp_path: Path, verified: Any) -> None:
+    log = restored()
+    whole = Parts.of(log.bundle(tmp_path / "whole.zip"))
+    for first, last, kept in ((590, 598, ()), (641, 659, (BEFORE.head_of(640),))):
+        code, found = verified(log, *kept, parts=log.part(whole, first, last))
+        assert (code, "what the restore says is not there" in found["reason"]) == (3, True), found
+
+
+def test_a_restore_that_proves_more_than_the_log_had_is_none(verified: Any) -> None:
+    code, found = verified(restored(begun=epoch_begun(proven_size=601)))
+    assert (code, found["first"], found["last"]) == (1, BREAK, BREAK)

@@ -17,15 +17,22 @@ EDGE = Edge()
 TILES = EDGE.add(LEAVES)
 
 
-def tree_of(size: int, part: Part | None = None) -> Tree:
-    """Reads the tiles of a tree of so many leaves, or of those that a part of the log is exported with."""
+def tree_of(size: int, part: Part | None = None, read: set[str] | None = None) -> Tree:
+    """Reads the tiles of a tree of so many leaves, or of those that a part of the log is exported with; `read` takes
+    the names of those that it has found."""
     wanted = TILES.keys() if part is None else tiles_of_part(part)
     tiles = {
         f"tile/{tile_path(*tile, width)}": TILES[tile][: 32 * width]
         for tile in wanted
         if (width := width_of(tile, size))
     }
-    return Tree(tiles.get, size)
+
+    def read_tile(name: str) -> bytes | None:
+        if read is not None and name in tiles:
+            read.add(name)
+        return tiles.get(name)
+
+    return Tree(read_tile, size)
 
 
 def add(tree: Tree, last: int) -> None:
@@ -45,17 +52,20 @@ def test_the_root_is_the_services_whether_leaves_are_there_or_passed_over() -> N
 
 def test_the_exported_tiles_tie_any_part_to_the_root() -> None:
     random = Random(3)
-    for _ in range(40):
-        size = random.choice([SIZE, random.randrange(1, SIZE), random.randrange(1, 700), 65536, 256])
-        first = random.randrange(1, size + 1)
+    for _ in range(80):
+        size = random.choice([SIZE, random.randrange(1, SIZE), random.randrange(1, 700), 65541, 65536, 512, 256])
+        first = random.choice([random.randrange(1, size + 1), (size - 1) // 256 * 256 + 1])
         last = min(size, first + random.choice([0, 1, 255, 256, 3000]))
-        tree = tree_of(size, Part(size, first, last, None))
+        part, read = Part(size, first, last, None), set[str]()
+        tree = tree_of(size, part, read)
         tree.skip_to(first - 1)
         add(tree, last)
         tree.skip_to(size)
+        tree.hold_edge()
         edge = tree_of(size)
         edge.skip_to(size)
         assert (tree.root(), tree.mismatch) == (edge.root(), None)
+        assert read == {f"tile/{tile_path(*tile, width_of(tile, size))}" for tile in tiles_of_part(part)}
 
 
 def test_a_leaf_that_is_not_the_tiles_is_found_at_its_place() -> None:

@@ -13,9 +13,8 @@ import pytest
 
 from events.tree.merkle import leaf_hash
 from events.tree.notes import COSIGNATURE, Note, SigningKey
-from events.types.log import KeyRotated
 from report_builder_verify.__main__ import main
-from tests.bundles import NAME, Parts, SampleLog, sample_event, sample_events
+from tests.bundles import NAME, Parts, SampleLog, key_rotated, lone_events, sample_event, sample_events, signed
 
 EVENTS = 700
 HEADS = (0, 1, 100, 256, 300, 301, 512, 690, EVENTS)
@@ -348,18 +347,12 @@ def test_a_key_that_the_key_before_vouches_for_is_followed(
     lost: bool | None, signers: tuple[str, ...], code: int, tmp_path: Path, verified: Any
 ) -> None:
     old, new = SigningKey.generate(NAME), SigningKey.generate(NAME)
-    events = list(sample_events(400))
+    events = list(lone_events(1, 400))
     if lost is not None:
-        body = KeyRotated(new.verifier.text, old.verifier.text, lost)
-        configuration = msgspec.json.encode(body).decode()
-        events[309] = sample_event(310, event_type="log.key_rotated", configuration=configuration)
+        events[309] = key_rotated(310, 1, new, old, lost=lost)
     log = SampleLog(events, (300, 320, 400), KEY)
-    texts = [note.partition("\n\n")[0] + "\n" for note in log.heads]
     chosen = {"old": (old,), "both": (old, new), "new": (new,)}
-    log.heads = [
-        str(Note(text, tuple(key.sign(text) for key in chosen[name])))
-        for text, name in zip(texts, signers, strict=True)
-    ]
+    log.heads = [signed(note, *chosen[name]) for note, name in zip(log.heads, signers, strict=True)]
     found = verified(Parts.of(log.bundle(tmp_path / "log.zip")), key=old)
     followed = [{"position": 310, "key": new.verifier.text}] if code == 0 else []
     assert (found[0], found[1]["keys_followed"]) == (code, followed), found
