@@ -97,7 +97,7 @@ def known_heads(folder: TreeFolder, texts: Sequence[str], tell: Callable[[str], 
     kept = folder.last_head()
     heads = [] if kept is None else [kept]
     for text in texts:
-        found, reasons = _heads_in(text, keys)
+        found, reasons = heads_in(text, keys)
         if not found:
             raise FolderUnfit(
                 f"a file that was given has no head of the log with the key in {folder}: {'; '.join(reasons[:1])}"
@@ -108,7 +108,7 @@ def known_heads(folder: TreeFolder, texts: Sequence[str], tell: Callable[[str], 
     return heads
 
 
-def _heads_in(text: str, keys: list[VerifierKey]) -> tuple[list[SignedHead], list[str]]:
+def heads_in(text: str, keys: list[VerifierKey]) -> tuple[list[SignedHead], list[str]]:
     """The heads of a file, and why what else is there is none."""
     heads, reasons, line = [], [], 1
     # A blank line within a note has its signatures behind it, which begin with a dash.

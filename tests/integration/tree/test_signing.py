@@ -219,6 +219,17 @@ async def test_a_crash_at_any_line_of_a_round_leads_to_the_same_heads(
     assert [key.text for key in (await heads(pool))[-1].verified(keys)] == [said.key]
 
 
+async def test_a_head_that_was_kept_and_never_shown_is_shown_when_the_log_has_grown(
+    pool: Pool, database: Database, tmp_path: Path
+) -> None:
+    await fill(database, 1, 10)
+    await sign_all(signer_of(pool, tmp_path / "tree"))
+    await forge(database, "DELETE FROM tree_heads")  # the process died in front of its commit
+    await append_notes(pool, 3)
+    await sign_all(signer_of(pool, tmp_path / "tree"))
+    assert [head_of(note).size for note in await heads(pool)] == [10, 13]
+
+
 async def test_a_round_that_is_cancelled_has_the_folder_until_its_head_is_kept(
     pool: Pool, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
