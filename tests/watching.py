@@ -27,7 +27,7 @@ async def backfill(api: Service, numbers: Numbers, sql: str = SQL, **segmentatio
     return f"/api/data-collections/{submitted['collection_id']}"
 
 
-async def until(api: Service, path: str, holds: Callable[[Any], bool], seconds: float = 20) -> Any:
+async def until(api: Service, path: str, holds: Callable[[Any], bool], seconds: float = 60) -> Any:
     """The progress, once it is as wanted."""
     deadline = time.monotonic() + seconds
     while not holds(progress := await api.read(f"{path}/progress")):
