@@ -209,7 +209,9 @@ async def test_run_serves_until_sigterm_and_a_rebuild_counts_what_it_put_right(
                 assert (await answer.json())["items"] == []
 
         taken = run("run", DATABASE_URL=database.service_url)
-        assert f"port {environment['REPORT_BUILDER_PORT']}" in sentence(taken)
+        assert taken.returncode == 1
+        # On a busy machine lines of its log may stand before it.
+        assert f"port {environment['REPORT_BUILDER_PORT']}" in taken.stderr.strip().splitlines()[-1]
     finally:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
