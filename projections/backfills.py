@@ -290,7 +290,7 @@ def _allow_more_failures(collection: CollectionRow) -> None:
 def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
     segment = rows.change(SEGMENTS, event.entity_uuid)
     collection = rows.change(COLLECTIONS, segment.collection_id)
-    before = COUNTERS.get(segment.status)
+    before = segment.status
     now = event.recorded_at
     segment.stalled = None
     match data:
@@ -358,13 +358,15 @@ def segment_moved(event: RecordedEvent, data: Any, rows: Rows) -> None:
             segment.error = segment.finished_at = None
     segment.stream_version = event.stream_version
     segment.updated_at = collection.updated_at = now
-    after = COUNTERS.get(segment.status)
-    if before != after:
-        if before:
-            setattr(collection, before, getattr(collection, before) - 1)
-        if after:
-            setattr(collection, after, getattr(collection, after) + 1)
+    if segment.status != before:
+        _count(collection, before, -1)
+        _count(collection, segment.status, 1)
         collection.backfill_status = backfill_status(collection)
+
+
+def _count(collection: CollectionRow, status: str, change: int) -> None:
+    if counter := COUNTERS.get(status):
+        setattr(collection, counter, getattr(collection, counter) + change)
 
 
 def _give_back(segment: SegmentRow, attempt: int) -> None:

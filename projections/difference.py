@@ -36,11 +36,16 @@ class DifferingRow(msgspec.Struct, frozen=True):
 
 async def digest(connection: Connection, schema: str) -> str:
     """SHA-256 over the number of rows of each read model and the sum of their hashes: equal rows give equal digests,
-    wherever they are and in whichever order."""
+    wherever they are and in whichever order. Values are equal as their types compare them: a number of a document may
+    have more zeros than another."""
     found = hashlib.sha256()
     for table in TABLES:
+        # A record's hash is a sum over its columns, so two rows that exchange a value would add up to the same. Hashed
+        # once more, they do not.
         row = await connection.fetchrow(
-            f"SELECT count(*) AS rows, sum(hashtextextended(t::text, 0))::text AS sum FROM {schema}.{table.name} t"  # noqa: S608
+            "SELECT count(*) AS rows,"  # noqa: S608
+            " sum(hashint8extended(hash_record_extended(t, 0), 0))::text AS sum"
+            f" FROM {schema}.{table.name} t"
         )
         assert row is not None
         found.update(f"{table.name} {row['rows']} {row['sum']}\n".encode())

@@ -82,8 +82,8 @@ async def rebuild(url: str, *, reason: str | None = None, progress: Progress = n
                 difference = await make_equal(connection)
                 if await digest(connection, LIVE) != wanted:
                     raise RebuildFailed(
-                        "the read models still differ from the log after their differences were written: a row's text"
-                        " is not the same in both, or a trigger has changed it"
+                        "the read models still differ from the log after their differences were written: a"
+                        " trigger has changed a row, or a value is not equal to its copy"
                     )
             await connection.execute(
                 "UPDATE projection_checkpoints SET position = $2, updated_at = clock_timestamp(),"

@@ -35,6 +35,14 @@ class Table(msgspec.Struct, Generic[Row], frozen=True):
     row: type[Row]
 
 
+class Changes(msgspec.Struct, frozen=True):
+    """Records of a table to be written; the table has those of the keys `again` already."""
+
+    table: Table[Any]
+    again: list[Any]
+    records: list[tuple[Any, ...]]
+
+
 class _Held:
     """The rows of one table that are in memory. `stored` are the keys of those that the table has too."""
 
@@ -52,8 +60,8 @@ class _Held:
 
 
 class Rows:
-    """The rows of these tables that events touch. Each is loaded once, and written as often as `write` or `copy` is
-    called after a change."""
+    """The rows of these tables that events touch. Each is loaded once, and written as often as `write` or
+    `take_changes` is called after a change."""
 
     def __init__(self, tables: Iterable[Table[Any]]) -> None:
         self._held = {table.name: _Held(table) for table in tables}
@@ -116,8 +124,13 @@ class Rows:
 
     def change(self, table: Table[Row], key: Any) -> Row:
         """The row, to be changed in place; raises ProjectionError where no event has made it."""
-        if (row := self.find(table, key)) is None:
-            raise ProjectionError(f"{table.name} has no {key}")
+        held = self._held[table.name]
+        known = key.int if held.by_uuid else key
+        try:
+            row: Row = held.rows[known]
+        except KeyError:
+            raise ProjectionError(f"{table.name} has no {key}") from None
+        held.changed[known] = row
         return row
 
     def find(self, table: Table[Row], key: Any) -> Row | None:
@@ -150,24 +163,34 @@ class Rows:
             )
             self._written(held)
 
-    async def copy(self, connection: Connection, schema: str) -> None:
-        """The same for many rows, in tables of the schema to which nothing refers: what they have of these rows is
-        deleted, and all of them copied in."""
+    def take_changes(self) -> list[Changes]:
+        """What `write` would write, as it stands now, for `copy_changes`."""
+        taken = []
         for held in self._held.values():
             if not held.changed:
                 continue
-            table, names = held.table, columns(held.table)
-            if again := held.stored & held.changed.keys():
-                keys = [getattr(held.changed[known], table.key) for known in again]
-                await connection.execute(f"DELETE FROM {schema}.{table.name} WHERE {table.key} = ANY ($1)", keys)  # noqa: S608
-            await connection.copy_records_to_table(
-                table.name, schema_name=schema, columns=names, records=map(attrgetter(*names), held.changed.values())
-            )
+            table = held.table
+            again = [getattr(held.changed[known], table.key) for known in held.stored & held.changed.keys()]
+            taken.append(Changes(table, again, list(map(attrgetter(*columns(table)), held.changed.values()))))
             self._written(held)
+        return taken
 
     def _written(self, held: _Held) -> None:
         held.stored |= held.changed.keys()
         held.changed = {}
+
+
+async def copy_changes(connection: Connection, changes: Iterable[Changes], schema: str) -> None:
+    """Writes many rows to tables of the schema to which nothing refers: what they have of these rows is deleted, and
+    all of them copied in."""
+    for of_table in changes:
+        table = of_table.table
+        if of_table.again:
+            statement = f"DELETE FROM {schema}.{table.name} WHERE {table.key} = ANY ($1)"  # noqa: S608
+            await connection.execute(statement, of_table.again)
+        await connection.copy_records_to_table(
+            table.name, schema_name=schema, columns=columns(table), records=of_table.records
+        )
 
 
 @cache

@@ -28,6 +28,8 @@ HANDLERS = {
     for kind in dict.fromkeys(kind for module in MODULES for kind in module.HANDLERS)
 }
 
+_APPLY = {kind: [apply for _, apply in handlers] for kind, handlers in HANDLERS.items()}
+
 BATCH = 500
 RETRY_AFTER = 2.0
 
@@ -71,7 +73,7 @@ def fold(events: Sequence[RecordedEvent], rows: Rows) -> None:
     for event in events:
         try:
             data = event.data
-            for _, apply in HANDLERS.get(event.event_type, ()):
+            for apply in _APPLY.get(event.event_type, ()):
                 apply(event, data, rows)
         except Exception as error:
             raise CannotApply(event, error) from error

@@ -1,8 +1,8 @@
 """The read models once more, beside the live ones: built from position 1 in the schema `report_builder_rebuild`.
 
 The log is read a batch ahead of the fold, the rows stay in memory, and at every SPAN positions what has changed is
-copied to the tables, with the position, in one transaction. So whoever is killed loses one span, and the next one goes
-on from there; if its code is the same, as other code might have made other rows.
+copied to the tables, with the position, in one transaction, while the fold goes on. So whoever is killed loses two
+spans at most, and the next one goes on from there; if its code is the same, as other code might have made other rows.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import projections
 from db.pool import Connection, OwnConnection
 from events.envelope import RecordedEvent
 from events.reader import LogDamaged, read_span
-from projections.rows import Rows
+from projections.rows import Changes, Rows, copy_changes
 from projections.runner import TABLES, fold, want_rows
 
 SCHEMA = "report_builder_rebuild"
 
 BATCH = 2000
-SPAN = 10_000
+SPAN = 50_000
 MAX_ROWS = 200_000
 """Rows that are kept in memory from one span to the next: about a kilobyte each."""
 
@@ -48,7 +48,9 @@ class Scratch:
         self.connection = connection
         self.position = position
         self.reader = reader
-        self._kept = position
+        # From here on rows may have changed that nobody writes yet; what is before may be on its way.
+        self._begun = position
+        self._keeping: asyncio.Task[None] | None = None
         self._rows = Rows(TABLES)
         # Whether every row that there is is in memory, so that none need be looked up.
         self._whole = position == 0
@@ -56,20 +58,27 @@ class Scratch:
     async def build(self, end: End, progress: Progress) -> None:
         """Applies the log up to `end`, which is asked again when it is reached, as the log goes on meanwhile.
         Raises CannotApply, LogDamaged."""
-        with _no_collector():
-            while self.position < (target := await end(self.reader)):
-                progress(self.position, target)
-                await self.connection.execute("UPDATE rebuild_progress SET target = $1", target)
-                begun = self.position
-                async for batch in self._batches(target):
-                    await self._apply(batch)
-                    if self.position - self._kept >= SPAN or len(self._rows) > 2 * MAX_ROWS:
-                        await self.keep()
-                    progress(self.position, target)
-                if self.position == begun:
-                    raise _ends_early(begun, target)
+        try:
+            with _no_collector():
+                while self.position < (target := await end(self.reader)):
+                    await self._build(target, progress)
+        finally:
+            await self._settled()
         await self.keep()
         progress(self.position, self.position)
+
+    async def _build(self, target: int, progress: Progress) -> None:
+        progress(self.position, target)
+        await self._settled()
+        await self.connection.execute("UPDATE rebuild_progress SET target = $1", target)
+        begun = self.position
+        async for batch in self._batches(target):
+            await self._apply(batch)
+            if self.position - self._begun >= SPAN or len(self._rows) > 2 * MAX_ROWS:
+                await self._begin_keeping()
+            progress(self.position, target)
+        if self.position == begun:
+            raise _ends_early(begun, target)
 
     async def catch_up(self, target: int) -> None:
         """Applies what is left up to the position, in the transaction that the connection has open."""
@@ -82,14 +91,29 @@ class Scratch:
 
     async def keep(self) -> None:
         """Writes what has changed since the last time, and the position."""
-        async with self.connection.transaction():
-            await self._rows.copy(self.connection, SCHEMA)
-            await self.connection.execute(
-                "UPDATE rebuild_progress SET position = $1, updated_at = clock_timestamp()", self.position
-            )
-        self._kept = self.position
+        await self._begin_keeping()
+        await self._settled()
+
+    async def _begin_keeping(self) -> None:
+        """The same, while the caller goes on; one at a time."""
+        await self._settled()
+        self._keeping = asyncio.create_task(self._write(self._rows.take_changes(), self.position))
+        self._begun = self.position
         if len(self._rows) > MAX_ROWS:
             self._rows, self._whole = Rows(TABLES), False
+
+    async def _write(self, changes: list[Changes], position: int) -> None:
+        async with self.connection.transaction():
+            await copy_changes(self.connection, changes, SCHEMA)
+            await self.connection.execute(
+                "UPDATE rebuild_progress SET position = $1, updated_at = clock_timestamp()", position
+            )
+
+    async def _settled(self) -> None:
+        """Until what is being written is written: from then on the connection is free."""
+        if (keeping := self._keeping) is not None:
+            self._keeping = None
+            await keeping
 
     async def drop(self) -> None:
         """Removes the tables."""
@@ -98,6 +122,7 @@ class Scratch:
     async def _apply(self, batch: list[RecordedEvent]) -> None:
         if not self._whole:
             want_rows(batch, self._rows)
+            await self._settled()
             await self._rows.load(self.connection)
         fold(batch, self._rows)
         self.position = batch[-1].position
