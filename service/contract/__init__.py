@@ -1,4 +1,4 @@
 """The contract in machine-readable form, and its pages: `/openapi.json`, `/asyncapi.json`, `/docs`, `/schemas/…`.
 
-All of it is made once, at the start, from the endpoints and their structs. Nothing here decides anything.
+All of it is made once, when it is first asked for, from the endpoints and their structs. Nothing here decides anything.
 """

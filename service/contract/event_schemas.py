@@ -50,7 +50,11 @@ def released_schemas() -> dict[tuple[str, str], Schema]:
     }
 
 
-def published_schemas() -> dict[tuple[str, str], bytes]:
+EventSchemas = dict[tuple[str, str], bytes]
+"""By type and version."""
+
+
+def published_schemas() -> EventSchemas:
     """The schema of every version of an event that there has been, as `/schemas/…` serves it."""
     current = {(entry.name, str(entry.version)): event_schema(entry) for entry in REGISTRY.values()}
     return {key: msgspec.json.encode(schema) for key, schema in (released_schemas() | current).items()}

@@ -49,7 +49,10 @@ Configures, schedules and backfills Amazon Marketing Cloud reports.
 JSON in and out, UTF-8. In requests `null` is the same as leaving a field out, and unknown fields are refused. \
 Integers are up to 64 bits wide: a reader whose numbers are floating-point, as JavaScript's are, loses digits \
 above 2^53. Refusals are `application/problem+json` with a `code`, each explained in [the catalogue](/docs/errors). \
-A write answers the `position` of its last event; a read with `?min_position=` waits until it shows there."""
+A write answers the `position` of its last event; a read with `?min_position=` waits until it shows there.
+
+Who is in several teams names the one that a request is for in the header `Report-Builder-Team`, or, on a GET, in the \
+parameter `for_team`, as a link sends no header. Without them it is the first."""
 
 
 def openapi(endpoints: Sequence[Endpoint], *, anonymous: bool) -> dict[str, Any]:

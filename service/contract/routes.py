@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -12,10 +13,11 @@ from starlette.responses import Response
 
 from events.registry import REGISTRY
 from service.contract.asyncapi import asyncapi
-from service.contract.event_schemas import published_schemas
+from service.contract.event_schemas import EventSchemas
 from service.contract.openapi import openapi
 from service.contract.pages import catalogue_page, operations_page
 from service.endpoints import Endpoint
+from service.once import Once, made_once
 from service.problems import Refused
 
 HTML = "text/html; charset=utf-8"
@@ -30,30 +32,37 @@ PAGE_HEADERS = {
 }
 
 
-def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[Endpoint]:
-    """The routes that describe `endpoints`, and themselves. `anonymous` as for `openapi`.
+def contract_routes(endpoints: Sequence[Endpoint], schemas: Once[EventSchemas], *, anonymous: bool) -> list[Endpoint]:
+    """The routes that describe `endpoints`, and themselves. `schemas` and `anonymous` as in `event_schemas` and
+    `openapi`."""
 
-    The document and the pages are made here, once; a struct without a schema stops the start.
-    """
+    @cache
+    def described() -> dict[str, Any]:
+        return openapi([*endpoints, *own], anonymous=anonymous)
+
+    encoded = made_once(lambda: msgspec.json.encode(described()))
+    asyncapi_encoded = made_once(lambda: msgspec.json.encode(asyncapi(REGISTRY)))
+    operations_html = made_once(lambda: operations_page(described()).encode())
+    catalogue_html = made_once(lambda: catalogue_page().encode())
 
     async def document(request: Request) -> Response:
-        return Response(encoded, media_type="application/json")
+        return Response(await encoded(), media_type="application/json")
 
     async def events_document(request: Request) -> Response:
-        return Response(asyncapi_encoded, media_type="application/json")
+        return Response(await asyncapi_encoded(), media_type="application/json")
 
     async def operations(request: Request) -> Response:
-        return Response(operations_html, headers=PAGE_HEADERS, media_type=HTML)
+        return Response(await operations_html(), headers=PAGE_HEADERS, media_type=HTML)
 
     async def catalogue(request: Request) -> Response:
-        return Response(catalogue_html, headers=PAGE_HEADERS, media_type=HTML)
+        return Response(await catalogue_html(), headers=PAGE_HEADERS, media_type=HTML)
 
     async def style(request: Request) -> Response:
         return Response(css, headers=PAGE_HEADERS, media_type=CSS)
 
     async def event_schema(request: Request) -> Response:
         name, number = request.path_params["event_type"], request.path_params["schema_version"]
-        schema = schemas.get((name, number))
+        schema = (await schemas()).get((name, number))
         if schema is None:
             raise Refused("not_found", f"there are no events of type {name}, version {number}")
         return Response(schema, media_type=SCHEMA)
@@ -89,11 +98,5 @@ def contract_routes(endpoints: Sequence[Endpoint], *, anonymous: bool) -> list[E
             public=True,
         ),
     ]
-    described = openapi([*endpoints, *own], anonymous=anonymous)
-    encoded = msgspec.json.encode(described)
-    operations_html = operations_page(described).encode()
-    catalogue_html = catalogue_page().encode()
     css = files("service.contract").joinpath("style.css").read_bytes()
-    asyncapi_encoded = msgspec.json.encode(asyncapi(REGISTRY))
-    schemas = published_schemas()
     return own

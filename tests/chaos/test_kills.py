@@ -93,6 +93,7 @@ async def test_everything_killed_at_once_goes_on_with_nothing_lost_or_done_twice
     await year.ends_exact()
 
 
+@pytest.mark.long  # in the short form the crowd is there for it
 @pytest.mark.rabbitmq
 async def test_spread_over_processes_it_keeps_to_the_parallel_limit(begin: Begin, rabbit: RabbitNode) -> None:
     year = begin(REPORT_BUILDER_AMQP_URL=rabbit.url)
@@ -108,6 +109,7 @@ async def test_spread_over_processes_it_keeps_to_the_parallel_limit(begin: Begin
     assert (await year.api.sandbox_stats())["max_concurrent_seen"]["overall"] <= 4
 
 
+@pytest.mark.long  # in the short form the crowd is there for it
 @pytest.mark.rabbitmq
 async def test_single_processes_killed_one_after_another_lose_nothing(begin: Begin, rabbit: RabbitNode) -> None:
     year = begin(REPORT_BUILDER_AMQP_URL=rabbit.url)

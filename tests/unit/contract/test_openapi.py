@@ -16,7 +16,6 @@ from events.validation import Body
 from service.app import create_app
 from service.auth.edge import SHOWN_HEADERS
 from service.contract.openapi import openapi
-from service.contract.routes import contract_routes
 from service.endpoints import Answer, Endpoint, Header, Query
 from service.problems import CATALOGUE
 
@@ -145,7 +144,7 @@ def test_every_table_of_results_says_how_much_is_in_it_and_other_sites_may_read_
     assert headers <= set(SHOWN_HEADERS)
 
 
-def test_a_refusal_that_the_catalogue_lacks_stops_the_start() -> None:
+def test_a_refusal_that_the_catalogue_lacks_has_no_document() -> None:
     endpoint = Endpoint("GET", "/x", handler, summary="Do", answer=Thing, refusals=("no_such_code",))
     with pytest.raises(TypeError, match="no_such_code"):
-        contract_routes([endpoint], anonymous=True)
+        openapi([endpoint], anonymous=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -23,6 +24,13 @@ POLICIES: tuple[tuple[Literal["shift", "skip"], Literal["first", "last"]], ...] 
 SKIPPED_DAYS = {"Pacific/Apia": [date(2011, 12, 30)], "Pacific/Fakaofo": [date(2011, 12, 30)]}
 
 
+STEPS = [MINUTE * count for count in range(15)]
+
+
+def _shown(instant: datetime, rules: ZoneInfo) -> datetime:
+    return instant.astimezone(rules).replace(tzinfo=None, fold=0)
+
+
 class Walk:
     """The clocks of a zone, minute by minute, around one change."""
 
@@ -34,14 +42,19 @@ class Walk:
         self.jumps: list[tuple[datetime, datetime, datetime]] = []
         """Gaps: their first local minute, the first after them, and its instant."""
         previous: datetime | None = None
-        instant = self.begin
-        while instant <= self.end:
-            local = instant.astimezone(rules).replace(tzinfo=None, fold=0)
-            self.shown.setdefault(local, []).append(instant)
-            if previous is not None and local > previous:
-                self.jumps.append((previous, local, instant))
-            previous = local + MINUTE
-            instant += MINUTE
+        quarter = self.begin
+        while quarter <= self.end:
+            # Read every minute, unless a quarter of an hour begins and ends with the same clock: none goes to and fro.
+            first, last = _shown(quarter, rules), _shown(quarter + 14 * MINUTE, rules)
+            steady = last - first == 14 * MINUTE
+            for step in STEPS:
+                instant = quarter + step
+                local = first + step if steady else _shown(instant, rules)
+                self.shown.setdefault(local, []).append(instant)
+                if previous is not None and local > previous:
+                    self.jumps.append((previous, local, instant))
+                previous = local + MINUTE
+            quarter += 15 * MINUTE
         self.dates = {local.date() for local in self.shown}
         whole = (min(self.dates), max(self.dates))
         self.days = [day for day in _span(*whole) if day not in whole]
