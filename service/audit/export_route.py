@@ -14,6 +14,7 @@ from db.pool import Pool
 from events.reader import read_head
 from service.audit.export import NoTreeHead, choose_part, export
 from service.endpoints import LAST_POSITION, Endpoint, Query, read_query
+from service.once import Once
 from service.problems import Refused
 
 ZIP = "application/zip"
@@ -31,7 +32,7 @@ class ReadExport(Query, frozen=True, kw_only=True):
     team: Annotated[str, Meta(min_length=1, max_length=300)] | None = None
 
 
-def export_route(pool: Pool, schemas: Mapping[tuple[str, str], bytes]) -> Endpoint:
+def export_route(pool: Pool, schemas: Once[Mapping[tuple[str, str], bytes]]) -> Endpoint:
     """The route over the log and its tree behind `pool`."""
 
     async def exported(request: Request) -> Response:
@@ -48,7 +49,7 @@ def export_route(pool: Pool, schemas: Mapping[tuple[str, str], bytes]) -> Endpoi
         headers = {"Content-Disposition": f'attachment; filename="{part.file_name}"'}
         if request.method == "HEAD":
             return Response(media_type=ZIP, headers=headers)
-        return StreamingResponse(export(pool, part, schemas), media_type=ZIP, headers=headers)
+        return StreamingResponse(export(pool, part, await schemas()), media_type=ZIP, headers=headers)
 
     return Endpoint(
         "GET",

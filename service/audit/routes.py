@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -26,6 +27,8 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(min_length=1, max_length=300)]
 
 DEFAULT_DAYS = 30
+
+NAMES = "SELECT user_id, coalesce(name, email) AS name FROM users WHERE user_id = ANY($1)"
 
 
 class ReadActivity(Query, frozen=True, kw_only=True):
@@ -57,8 +60,9 @@ class ReadSummary(Query, frozen=True, kw_only=True):
 
 class ActivityItem(Answer, frozen=True, kw_only=True):
     """An event with its surroundings. `entity` and `entity_id` are the two parts of `stream`; `workflow_name` is
-    the workflow's name now. `configuration`, the event's body as it was recorded, in the version `schema_version` of
-    its type, is there where it was asked for."""
+    the workflow's name now, and `user_name` what the person is called now: their name, else their email address; null
+    where neither is known, or the person was erased. `configuration`, the event's body as it was recorded, in the
+    version `schema_version` of its type, is there where it was asked for."""
 
     position: int
     id: UUID
@@ -71,6 +75,7 @@ class ActivityItem(Answer, frozen=True, kw_only=True):
     entity_id: str
     team_id: str
     user_id: UUID | None
+    user_name: str | None
     workflow_id: str | None
     workflow_name: str | None
     correlation_id: str | None
@@ -93,6 +98,11 @@ class SummaryAnswer(Summary, frozen=True, kw_only=True):
     until: date = msgspec.field(name="to")
 
 
+async def read_names(pool: Pool, users: Iterable[UUID]) -> dict[UUID, str | None]:
+    """What these persons are called; without those who were erased."""
+    return {row["user_id"]: row["name"] for row in await pool.fetch(NAMES, list(users))}
+
+
 def audit_routes(pool: Pool) -> list[Endpoint]:
     """The routes over the log and the counts behind `pool`."""
 
@@ -110,7 +120,8 @@ def audit_routes(pool: Pool) -> list[Endpoint]:
             until=query.until,
         )
         page = await read_page(pool, filters, query.order, query.cursor, query.limit, bodies=query.configuration)
-        items = [dict(row) for row in page.rows]
+        names = await read_names(pool, {row["user_id"] for row in page.rows if row["user_id"]})
+        items = [{**row, "user_name": names.get(row["user_id"])} for row in page.rows]
         if query.configuration:
             for item in items:
                 item["configuration"] = msgspec.Raw(item["configuration"].encode())

@@ -28,7 +28,7 @@ from service.auth.documents import IssuerUnavailable, fetch
 from service.auth.keys import KeySet, Source
 from service.auth.oidc import Published, SignIn
 from service.auth.own_key import ISSUER, OwnKey, own_key_file
-from service.auth.principal import Principal
+from service.auth.principal import FOR_TEAM, Principal
 from service.auth.sessions import Sessions, shows_csrf_token
 from service.auth.site import SAFE_METHODS, Site
 from service.auth.tokens import CredentialRefused, Issuer, credential_of, issuer_of, read_token
@@ -94,7 +94,7 @@ class Door:
             raise self.refusal(request, refused) from None
         except IssuerUnavailable as error:
             raise issuer_unavailable(error) from None
-        caller = principal.for_team(request.headers.get("report-builder-team"))
+        caller = principal.for_team(chosen_team(request))
         request.state.caller = caller
         return caller
 
@@ -197,6 +197,17 @@ class Door:
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
         return principal
+
+
+def chosen_team(request: Request) -> str | None:
+    """The team that the request names, by its header or, as a link has none, in its query. Raises Refused."""
+    named = request.query_params.getlist(FOR_TEAM)
+    if named and request.method not in SAFE_METHODS:
+        raise Refused("bad_request", f"{FOR_TEAM} is for reading alone; send Report-Builder-Team")
+    header = request.headers.get("report-builder-team")
+    if len({*named} | ({header} if header is not None else set())) > 1:
+        raise Refused("bad_request", f"Report-Builder-Team and {FOR_TEAM} name several teams; name one")
+    return named[0] if named else header
 
 
 def issuer_unavailable(error: IssuerUnavailable) -> Refused:

@@ -11,6 +11,9 @@ from service.auth.caller import Caller, Credential
 from service.auth.scopes import Scope
 from service.problems import Refused
 
+FOR_TEAM = "for_team"
+"""The parameter of a GET that names the team where no header can: in a link."""
+
 
 class Principal(msgspec.Struct, frozen=True):
     """A user with all of their teams. `expires_at` is in seconds since 1970 by the database's clock; None: never."""
@@ -26,7 +29,7 @@ class Principal(msgspec.Struct, frozen=True):
         if not self.teams:
             raise Refused("forbidden", "you are in no team yet; ask the administrator of your sign-in for one")
         if chosen is not None and chosen not in self.teams:
-            raise Refused("forbidden", "you are not in the team that Report-Builder-Team names")
+            raise Refused("forbidden", f"you are not in the team that Report-Builder-Team or {FOR_TEAM} names")
         return Caller(
             team_id=chosen if chosen is not None else self.teams[0],
             user_id=self.user_id,

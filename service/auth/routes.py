@@ -22,8 +22,11 @@ from service.endpoints import Answer, Endpoint, Query, read_query
 from service.http import json_response
 from service.problems import Refused
 
-HOME = "/auth/session"
+WHO = "/auth/session"
 """Where a sign-in leads unless it is told."""
+
+HOME = "/"
+"""Where the link that the start has printed leads: to the web interface."""
 
 ATTEMPT = "sign_in"
 """The purpose of the cookie that holds a sign-in while its person is at the issuer."""
@@ -32,7 +35,7 @@ ATTEMPT = "sign_in"
 class SignInQuery(Query, frozen=True, kw_only=True):
     """Where to go on after the sign-in: a path of this service."""
 
-    return_to: Annotated[str, Meta(max_length=1000, pattern=r"^/(?![/\\])[\x21-\x7e]*$(?!\n)")] = HOME
+    return_to: Annotated[str, Meta(max_length=1000, pattern=r"^/(?![/\\])[\x21-\x7e]*$(?!\n)")] = WHO
 
 
 class CallbackQuery(Query, frozen=True, kw_only=True):

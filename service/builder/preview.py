@@ -29,7 +29,7 @@ from service.endpoints import Answer
 from service.schedules.occurrences import Occurrence, ScheduleSpec
 from service.schedules.runs import as_of as run_as_of
 from service.schedules.words import sentences, upcoming
-from service.words import counted, date_text
+from service.words import counted, date_text, range_text
 from service.workflows.inspect import Inspection, segmentation_warnings
 from service.workflows.recommendation import recommend_segmentation
 
@@ -204,7 +204,7 @@ def window_answer(window: Window, timezone: str, as_of: date) -> WindowAnswer:
         if window.start <= complete_to
         else "Amazon's data is not complete yet"
     )
-    dates = f"{date_text(window.start)} to {date_text(window.end)}, {counted(window.days, 'day')}"
+    dates = f"{range_text(window.start, window.end)}, {counted(window.days, 'day')}"
     return WindowAnswer(
         start=window.start, end=window.end, days=window.days, timezone=timezone, sentence=f"{dates}; {state}."
     )

@@ -31,7 +31,7 @@ from service.builder.models import CopyReport, CreateReport, Report, Review, Sub
 from service.builder.preview import warning_answers, window_answer
 from service.commands import Commands, Decision
 from service.data_collections.lookback import lookback_dates, lookback_warnings
-from service.endpoints import Endpoint, Handler, Position, Query, Recorded, read_query
+from service.endpoints import Endpoint, Handler, Position, Query, Recorded, Search, read_query
 from service.http import etag, json_response, newest, page_of, read_cursor, wait_position
 
 STEP_REFUSALS = ("not_found", "stale", "already_submitted", "version_conflict")
@@ -40,9 +40,10 @@ LIMIT_REFUSALS = ("too_many_backfills", "too_many_schedules", "duplicate_schedul
 
 
 class ListReports(Query, frozen=True, kw_only=True):
-    """Which reports to list; `cursor` is a `next_cursor`."""
+    """Which reports to list: `search` is a part of the name, in large or small letters; `cursor` is a `next_cursor`."""
 
     status: Literal["draft", "submitted"] | None = None
+    search: Search = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     cursor: str | None = None
     min_position: Position = 0
@@ -80,9 +81,12 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
         values: list[Any] = [caller_of(request).team_id]
         if query.status:
             conditions.append(f"submitted_at IS {'NULL' if query.status == 'draft' else 'NOT NULL'}")
+        if query.search:
+            values.append(query.search)
+            conditions.append(f"strpos(lower(name), lower(${len(values)})) > 0")
         if query.cursor:
-            conditions.append("(created_at, report_id) < ($2, $3)")
             values += read_cursor(query.cursor)
+            conditions.append(f"(created_at, report_id) < (${len(values) - 1}, ${len(values)})")
         rows = await pool.fetch(
             f"SELECT {', '.join(ReportItem.__struct_fields__)} FROM reports WHERE {' AND '.join(conditions)}"  # noqa: S608
             f" ORDER BY created_at DESC, report_id DESC LIMIT {query.limit + 1}",

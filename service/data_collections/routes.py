@@ -19,7 +19,7 @@ from service.amc.accounts import Hold
 from service.amc.holds import held_account, hold_in
 from service.auth.caller import Caller, caller_of
 from service.data_collections.segmentation import SegmentType
-from service.endpoints import Answer, Endpoint, Position, Query, path_id, read_query
+from service.endpoints import Answer, Endpoint, Position, Query, Search, path_id, read_query
 from service.http import etag, json_response, keeping_json, newest, page_of, read_cursor, wait_position
 from service.problems import Refused
 
@@ -144,11 +144,14 @@ class SegmentAnswer(Answer, frozen=True, kw_only=True):
 
 
 class ListCollections(Query, frozen=True, kw_only=True):
-    """Which collections to list; `cursor` is a `next_cursor`."""
+    """Which collections to list: `search` is a part of the name, in large or small letters; `cursor` is a
+    `next_cursor`."""
 
     lookback_type: Literal["relative", "custom"] | None = None
     segmentation: SegmentType | None = None
     status: BackfillStatus | None = None
+    instance_id: str | None = None
+    search: Search = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     cursor: str | None = None
     min_position: Position = 0
@@ -265,6 +268,10 @@ def list_statement(query: ListCollections, caller: Caller) -> tuple[str, list[An
         add("segmentation_config @> {}::jsonb", msgspec.json.encode({"type": query.segmentation}).decode())
     if query.status:
         add("backfill_status = {}", query.status)
+    if query.instance_id:
+        add("instance_id = {}", query.instance_id)
+    if query.search:
+        add("strpos(lower(name), lower({})) > 0", query.search)
     if query.cursor:
         add("(created_at, collection_id) < ({}, {})", *read_cursor(query.cursor))
     return (

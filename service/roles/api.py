@@ -25,6 +25,7 @@ from service.server import serving
 from service.stream.fanout import Fanout
 from service.teams.limits import Limits, Teams
 from service.tree.witnesses import witness_keys
+from service.ui.pages import Pages
 
 
 async def start(process: Process) -> None:
@@ -64,6 +65,7 @@ async def start(process: Process) -> None:
             stopping=stopping,
             health=process.health,
             scrape=process.scrape,
+            pages=Pages.read(),
         )
     )
     server = await stack.enter_async_context(contextlib.AsyncExitStack())

@@ -25,7 +25,7 @@ from events.types.workflow import DeclaredParameter
 from events.validation import Body
 from projections.schedules import RunStatus, ScheduleStatus
 from service.commands import Reason
-from service.endpoints import Answer, Position, Query, Recorded
+from service.endpoints import Answer, Position, Query, Recorded, Search
 from service.results.read import Format
 from service.schedules.preview import RunWindow
 from service.schedules.words import Upcoming
@@ -74,7 +74,8 @@ class RunNow(Body, frozen=True, kw_only=True):
 
 
 class ListSchedules(Query, frozen=True, kw_only=True):
-    """Which schedules to list; `cursor` is a `next_cursor`."""
+    """Which schedules to list: `search` is a part of the name, in large or small letters; `cursor` is a
+    `next_cursor`."""
 
     status: ScheduleStatus | None = None
     frequency: Literal["daily", "weekly", "monthly"] | None = None
@@ -82,6 +83,7 @@ class ListSchedules(Query, frozen=True, kw_only=True):
     instance_id: str | None = None
     workflow_id: str | None = None
     report_id: UUID | None = None
+    search: Search = None
     limit: Limit = 50
     cursor: str | None = None
     min_position: Position = 0
@@ -109,9 +111,31 @@ class ReadLatest(Query, frozen=True, kw_only=True):
     min_position: Position = 0
 
 
+class RunAnswer(Answer, frozen=True, kw_only=True):
+    """What became of a run. `nominal` is the local date-time asked for, `instant` when that is. A run that has
+    started has the state of its collection."""
+
+    run_id: UUID
+    nominal: LocalTime
+    instant: datetime
+    as_of: date | None
+    status: RunStatus
+    cause: RunCause | None
+    reason: str | None
+    collection_id: UUID | None
+    backfill_status: BackfillStatus | None
+    window_start: date | None
+    window_end: date | None
+    row_count: int | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
 class ScheduleSummary(Answer, frozen=True, kw_only=True):
     """A schedule as it stands; `version` is what `If-Match` names. `run_count` counts the runs that occurrences
-    have started; `next_run_at` is null while none is to come: paused, held, or ended."""
+    have started; `next_run_at` is null while none is to come: paused, held, or ended. `last_run` is the newest
+    of its runs, whatever became of it."""
 
     schedule_id: UUID
     version: int
@@ -138,6 +162,7 @@ class ScheduleSummary(Answer, frozen=True, kw_only=True):
     waiting_run_id: UUID | None
     created_at: datetime
     updated_at: datetime
+    last_run: RunAnswer | None
 
 
 class ScheduleAnswer(ScheduleSummary, frozen=True, kw_only=True):
@@ -154,27 +179,6 @@ class SchedulePage(Answer, frozen=True, kw_only=True):
 
     items: list[ScheduleSummary]
     next_cursor: str | None
-
-
-class RunAnswer(Answer, frozen=True, kw_only=True):
-    """What became of a run. `nominal` is the local date-time asked for, `instant` when that is. A run that has
-    started has the state of its collection."""
-
-    run_id: UUID
-    nominal: LocalTime
-    instant: datetime
-    as_of: date | None
-    status: RunStatus
-    cause: RunCause | None
-    reason: str | None
-    collection_id: UUID | None
-    backfill_status: BackfillStatus | None
-    window_start: date | None
-    window_end: date | None
-    row_count: int | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
 
 
 class RunPage(Answer, frozen=True, kw_only=True):

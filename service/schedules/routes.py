@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -60,7 +60,9 @@ SHOWN_RUNS = 3
 SHOWN_UPCOMING = 5
 
 COLUMNS = ", ".join(
-    "stream_version AS version" if name == "version" else name for name in ScheduleSummary.__struct_fields__
+    "stream_version AS version" if name == "version" else name
+    for name in ScheduleSummary.__struct_fields__
+    if name != "last_run"
 )
 JSON_COLUMNS = ("schedule_config", "lookback_config", "segmentation_config", "parameters", "declared_parameters")
 RUN_COLUMNS = ", ".join(
@@ -83,7 +85,10 @@ def schedule_routes(
             f" ORDER BY created_at DESC, schedule_id DESC LIMIT {query.limit + 1}",
             *values,
         )
-        return json_response(page_of(rows, query.limit, newest("created_at", "schedule_id"), _shown))
+        runs = await _last_runs(pool, rows)
+        return json_response(
+            page_of(rows, query.limit, newest("created_at", "schedule_id"), lambda row: _shown(row, runs))
+        )
 
     async def read(request: Request) -> Response:
         query = read_query(request, ReadSchedule)
@@ -93,7 +98,7 @@ def schedule_routes(
         config, spec = schedule.configured, schedule.spec
         counted = schedule.run_count + (schedule.waiting is not None)
         answer = {
-            **_shown(row),
+            **_shown(row, await _last_runs(pool, [row])),
             "sql_query": config.sql_query,
             "declared_parameters": config.declared_parameters,
             "sentences": sentences(spec, config.timezone),
@@ -358,9 +363,21 @@ def _next(configured: Configured, now: Any, counted: int) -> list[RunWindow]:
     return next_windows(spec, configured.lookback_config, configured.timezone, now, SHOWN_RUNS, counted)
 
 
-def _shown(row: asyncpg.Record) -> dict[str, Any]:
+def _shown(row: asyncpg.Record, last_runs: Mapping[UUID, RunAnswer]) -> dict[str, Any]:
     """The row as callers see it."""
-    return keeping_json(row, *JSON_COLUMNS)
+    return keeping_json(row, *JSON_COLUMNS) | {"last_run": last_runs.get(row["schedule_id"])}
+
+
+async def _last_runs(pool: Pool, schedules: Sequence[asyncpg.Record]) -> dict[UUID, RunAnswer]:
+    """The newest run of each of them that has one."""
+    rows = await pool.fetch(
+        f"SELECT r.schedule_id, {RUN_COLUMNS} FROM unnest($1::uuid[]) AS s (schedule_id)"  # noqa: S608
+        " CROSS JOIN LATERAL (SELECT * FROM schedule_runs WHERE schedule_id = s.schedule_id"
+        " ORDER BY instant DESC, run_id DESC LIMIT 1) r"
+        " LEFT JOIN report_data_collections c ON c.collection_id = r.collection_id",
+        [row["schedule_id"] for row in schedules],
+    )
+    return {row["schedule_id"]: RunAnswer(**{name: row[name] for name in RunAnswer.__struct_fields__}) for row in rows}
 
 
 def _filters(query: ListSchedules, caller: Caller) -> tuple[list[str], list[Any]]:
@@ -371,6 +388,9 @@ def _filters(query: ListSchedules, caller: Caller) -> tuple[list[str], list[Any]
         if (value := getattr(query, name)) is not None:
             values.append(value)
             conditions.append(f"{name} = ${len(values)}")
+    if query.search:
+        values.append(query.search)
+        conditions.append(f"strpos(lower(name), lower(${len(values)})) > 0")
     if query.frequency:
         values.append(msgspec.json.encode({"frequency": query.frequency}).decode())
         conditions.append(f"schedule_config @> ${len(values)}::jsonb")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import asyncpg
 import msgspec
@@ -26,11 +27,13 @@ FIND = f"""{COLUMNS}
 
 
 class KnownHead(msgspec.Struct, frozen=True):
-    """A head as readers get it: with the log's signatures and those of witnesses."""
+    """A head as readers get it: with the log's signatures and those of witnesses. `signed_at` is when the database
+    had it, which nothing signs."""
 
     epoch: int
     head: TreeHead
     note: Note
+    signed_at: datetime
 
 
 async def insert_head(connection: Connection, signed: SignedHead, keys: Iterable[VerifierKey]) -> None:
@@ -70,7 +73,7 @@ def known_head(row: asyncpg.Record) -> KnownHead:
     """A row with its co-signatures as one note."""
     note = parse_note(row["note"])
     cosigned = tuple(parse_signature(line.rstrip("\n")) for line in row["lines"])
-    return KnownHead(row["epoch"], head_of(note), Note(note.text, note.signatures + cosigned))
+    return KnownHead(row["epoch"], head_of(note), Note(note.text, note.signatures + cosigned), row["signed_at"])
 
 
 async def read_keys(connection: Connection | Pool) -> list[asyncpg.Record]:

@@ -99,6 +99,7 @@ class LogAnswer(Answer, frozen=True, kw_only=True):
     epoch: int
     size: int
     head: str | None
+    signed_at: datetime | None
     log_end: int
     epochs: list[EpochAnswer]
     keys: list[KeyAnswer]
@@ -139,6 +140,7 @@ def tree_routes(pool: Pool, witnesses: Sequence[VerifierKey]) -> list[Endpoint]:
                 epoch=epochs.current,
                 size=0 if known is None else known.head.size,
                 head=None if known is None else str(known.note),
+                signed_at=None if known is None else known.signed_at,
                 log_end=await read_head(pool),
                 epochs=[
                     EpochAnswer(

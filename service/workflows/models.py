@@ -12,7 +12,7 @@ from msgspec import Meta
 from events.configurations import ParameterValue, ZoneName
 from events.types.workflow import ArrayType, DeclaredParameter, ParameterKind, WorkflowContent
 from events.validation import INVALID, Body, Problem
-from service.endpoints import Answer, Position, Query, Recorded
+from service.endpoints import Answer, Position, Query, Recorded, Search
 from service.workflows.kinds import kind_of
 from service.workflows.parameters import check_defaults
 from service.workflows.presets import Limits, Preset
@@ -148,7 +148,7 @@ class ListWorkflows(Query, frozen=True, kw_only=True):
     """Which workflows to list: `search` is a part of the name, in large or small letters; `cursor` is a
     `next_cursor`."""
 
-    search: Annotated[str, Meta(max_length=200)] | None = None
+    search: Search = None
     archived: bool = False
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     cursor: str | None = None

@@ -1,10 +1,12 @@
-"""`python -m tests.bench [append] [--quick] [--json]`: how many single events a second become durable, ours
-beside others. `python -m tests.bench activity`: how long pages of activity take at a million events.
-`python -m tests.bench segments`: how many segments a second go through RabbitMQ, beside task frameworks.
-`python -m tests.bench rebuild`: how many events a second the read models are built again from.
-`python -m tests.bench readers`: how long an event takes to many live readers, and what that costs.
-`python -m tests.bench results`: how fast a result's CSV becomes Parquet, beside DuckDB's own COPY and SHA-256 of the
-same file.
+"""`python -m tests.bench [WHAT] [--quick] [--json]`, where WHAT is
+
+append    how many single events a second become durable, ours beside others (this where nothing is named)
+activity  how long pages of activity take at a million events
+readers   how long an event takes to many live readers, and what that costs
+rebuild   how many events a second the read models are built again from
+results   how fast a result's CSV becomes Parquet, beside DuckDB's own COPY and SHA-256 of the same file
+segments  how many segments a second go through RabbitMQ, beside task frameworks
+ui        how a page with a year of live days answers, and how soon each page is first painted
 
 All appenders run on the same embedded server, each round in a database of its own, one after the other and in another
 order each round. Exit code 1 if a target is missed or a contender has recorded anything wrongly.
@@ -24,7 +26,7 @@ import asyncpg
 import msgspec
 import uvloop
 
-from tests.bench import activity, library, pgbench, pool, readers, rebuild, results, throughput, writer
+from tests.bench import activity, library, pgbench, pool, readers, rebuild, results, throughput, ui, writer
 from tests.bench.measuring import CALLERS, Load, Result, WrongRows
 from tests.bench.report import OURS, Report, report_of, table
 from tests.bench.tasks import LibraryMissing
@@ -46,48 +48,89 @@ class NotDurable(Exception):
     """The server, or a role on it, answers before the commit is on disk."""
 
 
+class Place(msgspec.Struct, frozen=True):
+    """What a benchmark stands on: a durable server, the process id of its postmaster, and a folder that goes with it.
+    `quick` asks for less of everything."""
+
+    server: Server
+    postmaster: int
+    folder: Path
+    quick: bool
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """`figures` for machines and `text` for people, who read the same in it."""
+
+    figures: object
+    text: str
+    missed: bool = False
+
+
+async def measure_append(place: Place) -> Outcome:
+    pgbench.find_pgbench()
+    report = await run(place.server, *((3, Load(1, 2)) if place.quick else (5, Load(2, 4))))
+    return Outcome(report, table(report), bool(report.missed))
+
+
+async def measure_activity(place: Place) -> Outcome:
+    pages = await activity.run(place.server, 20 if place.quick else activity.ROUNDS)
+    return Outcome(pages, activity.table(pages), any(page.missed for page in pages))
+
+
+async def measure_readers(place: Place) -> Outcome:
+    crowds = await readers.run(place.server, place.folder / "service", 5 if place.quick else readers.SECONDS)
+    return Outcome(crowds, readers.table(crowds))
+
+
+async def measure_rebuild(place: Place) -> Outcome:
+    events, rounds = (100_000, 1) if place.quick else (rebuild.EVENTS, 3)
+    rebuilt = await rebuild.run(place.server, place.postmaster, rounds, events)
+    return Outcome(rebuilt, rebuild.table(rebuilt), any(each.missed for each in rebuilt))
+
+
+async def measure_results(place: Place) -> Outcome:
+    measured = await asyncio.to_thread(results.run, 50 if place.quick else 250, 3)
+    return Outcome(measured, results.table(measured))
+
+
+async def measure_segments(place: Place) -> Outcome:
+    rounds, count = (3, 100) if place.quick else (5, 400)
+    lines = await throughput.run(place.server, place.postmaster, rounds, count)
+    return Outcome(lines, throughput.table(lines, rounds, count))
+
+
+async def measure_ui(place: Place) -> Outcome:
+    measured = await ui.run(place.server, place.folder / "service", 1 if place.quick else ui.ROUNDS)
+    return Outcome(measured, ui.table(measured), measured.missed)
+
+
+BENCHMARKS: dict[str, Callable[[Place], Awaitable[Outcome]]] = {
+    "append": measure_append,
+    "activity": measure_activity,
+    "readers": measure_readers,
+    "rebuild": measure_rebuild,
+    "results": measure_results,
+    "segments": measure_segments,
+    "ui": measure_ui,
+}
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument(
-        "what",
-        nargs="?",
-        choices=("append", "activity", "segments", "readers", "rebuild", "results"),
-        default="append",
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="3 rounds of 2 s each instead of 5 of 4 s; 20 pages of each; 3 rounds of 100 segments instead of 5 of 400;"
-        " a round of 100,000 events instead of 3 of a million",
-    )
+    parser.add_argument("what", nargs="?", choices=BENCHMARKS, default="append")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, of less")
     parser.add_argument("--json", action="store_true", help="the figures as JSON instead of a table")
     options = parser.parse_args()
-    if options.what == "results":
-        measured = results.run(50 if options.quick else 250, 3)
-        _print(measured, results.table(measured), as_json=options.json)
-        return 0
-    rounds, load = (3, Load(1, 2)) if options.quick else (5, Load(2, 4))
     # Not in a private folder: as root the server runs as another user, who must be able to pass through.
     folder = Path(tempfile.mkdtemp(prefix="report-builder-bench-", dir="/var/tmp"))
     try:
-        if options.what == "append":
-            pgbench.find_pgbench()
         server, postgres = start_server(folder / "data", durable=True)
         try:
-            if options.what == "segments":
-                rounds, count = (3, 100) if options.quick else (5, 400)
-                postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
-                lines = uvloop.run(throughput.run(server, postmaster, rounds, count))
-            elif options.what == "rebuild":
-                postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
-                events, rounds = (100_000, 1) if options.quick else (rebuild.EVENTS, 3)
-                rebuilt = uvloop.run(rebuild.run(server, postmaster, rounds, events))
-            elif options.what == "readers":
-                crowds = uvloop.run(readers.run(server, folder / "service", 5 if options.quick else readers.SECONDS))
-            elif options.what == "activity":
-                pages = uvloop.run(activity.run(server, 20 if options.quick else activity.ROUNDS))
-            else:
-                report = uvloop.run(run(server, rounds, load))
+            postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+            place = Place(server, postmaster, folder, options.quick)
+            outcome = uvloop.run(_awaited(BENCHMARKS[options.what](place)))
         finally:
             asyncio.run(postgres.stop())
     except (NotDurable, WrongRows, pgbench.PgbenchMissing, pgbench.PgbenchFailed, LibraryMissing) as error:
@@ -95,24 +138,12 @@ def main() -> int:
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if options.what == "segments":
-        _print(lines, throughput.table(lines, rounds, count), as_json=options.json)
-        return 0
-    if options.what == "rebuild":
-        _print(rebuilt, rebuild.table(rebuilt), as_json=options.json)
-        return 1 if any(each.missed for each in rebuilt) else 0
-    if options.what == "readers":
-        _print(crowds, readers.table(crowds), as_json=options.json)
-        return 0
-    if options.what == "activity":
-        _print(pages, activity.table(pages), as_json=options.json)
-        return 1 if any(page.missed for page in pages) else 0
-    _print(report, table(report), as_json=options.json)
-    return 1 if report.missed else 0
+    print(msgspec.json.format(msgspec.json.encode(outcome.figures)).decode() if options.json else outcome.text)
+    return 1 if outcome.missed else 0
 
 
-def _print(figures: object, text: str, *, as_json: bool) -> None:
-    print(msgspec.json.format(msgspec.json.encode(figures)).decode() if as_json else text)
+async def _awaited(outcome: Awaitable[Outcome]) -> Outcome:
+    return await outcome
 
 
 async def run(server: Server, rounds: int, load: Load) -> Report:

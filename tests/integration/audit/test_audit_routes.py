@@ -31,6 +31,7 @@ async def test_a_session_is_seen_step_by_step(api: Service) -> None:
     newest = page["items"][0]
     assert (newest["step_completed"], newest["workflow_name"]) == ("submit", "Values")
     assert (newest["team_id"], newest["user_id"]) == (LOCAL.team_id, str(LOCAL.user_id))
+    assert newest["user_name"] == "Local person"
     assert newest["stream"] == f"report-{submitted['report_id']}"
     assert (newest["entity"], newest["entity_id"]) == ("report", submitted["report_id"])
     assert "configuration" not in newest

@@ -146,6 +146,26 @@ async def test_a_token_says_who_acts_and_for_which_team(guarded: Service, issuer
     assert (other.json["team_id"], other.json["user_id"]) == ("blue", session["user_id"])
 
 
+async def test_a_link_names_the_team_in_its_query(guarded: Service, issuer: Provider) -> None:
+    token = issuer.token()
+    for path in ("/auth/session", "/api/workflows?limit=1"):
+        for wanted, sent in (("blue", {}), ("blue", {"Report_Builder_Team": "blue"})):
+            link = f"{path}{'&' if '?' in path else '?'}for_team={wanted}"
+            assert (await get(guarded, token, link, **sent)).status == 200
+    assert (await get(guarded, token, "/auth/session?for_team=blue")).json["team_id"] == "blue"
+    for query in ("for_team=green", "for_team="):
+        answer = await get(guarded, token, f"/auth/session?{query}")
+        assert (answer.status, answer.json["code"]) == (403, "forbidden")
+    for path, sent in (
+        ("/auth/session?for_team=blue", {"Report_Builder_Team": "red"}),
+        ("/auth/session?for_team=blue&for_team=red", {}),
+    ):
+        assert (await get(guarded, token, path, **sent)).json["code"] == "bad_request"
+    answer = await guarded.post("/api/reports?for_team=blue", {"name": "x"}, Authorization=f"Bearer {token}")
+    assert answer.json["code"] == "bad_request"
+    assert (await guarded.get("/auth/sign-in?for_team=blue")).status >= 400
+
+
 async def test_a_token_may_last_as_long_as_there_are_dates(guarded: Service, issuer: Provider) -> None:
     answer = await get(guarded, issuer.token(exp=253_402_214_400), "/auth/session")
     assert answer.json["expires_at"].startswith("9999-12-31T00:00:30")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import ONCE, UNKNOWN_ID, WEEK, Service
+from tests.service import INSTANCE_ID, ONCE, UNKNOWN_ID, WEEK, Service
 
 
 async def submit(api: Service, kind: str, workflow: str) -> Any:
@@ -39,6 +39,10 @@ async def test_filters_find_what_they_name(api: Service) -> None:
     assert len(await ids(api, "status=pending")) == 3
     assert await ids(api, "status=completed") == []
     assert await ids(api, "status=pending&segmentation=weekly&lookback_type=relative") == [by_kind["weekly"]]
+    assert len(await ids(api, f"instance_id={INSTANCE_ID}")) == 3
+    assert await ids(api, "instance_id=another") == []
+    assert len(await ids(api, "search=VALUE&limit=3")) == 3
+    assert await ids(api, "search=100%25") == []
 
 
 async def test_pages_miss_and_repeat_nothing_while_others_submit(api: Service) -> None:

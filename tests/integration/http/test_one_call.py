@@ -164,6 +164,11 @@ async def test_a_copy_has_the_steps_of_its_original_and_is_reviewed_anew(api: Se
     drafts = await api.read("/api/reports?status=draft&limit=1")
     assert [item["report_id"] for item in drafts["items"]] == [copy["report_id"]]
     assert drafts["next_cursor"] is None
+    copies = await api.read("/api/reports?search=copy+OF&limit=1")
+    assert [item["report_id"] for item in copies["items"]] == [copy["report_id"]]
+    older = await api.read("/api/reports?search=values&limit=1")
+    older = await api.read(f"/api/reports?search=values&limit=1&cursor={older['next_cursor']}")
+    assert [item["report_id"] for item in older["items"]] == [submitted["report_id"]]
 
 
 async def test_a_reports_results_are_one_table(service: Service, numbers: Numbers) -> None:

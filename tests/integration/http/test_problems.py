@@ -23,7 +23,7 @@ def api(shared_api: Service) -> Service:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "not_found"),
+        ("GET", "/nothing.html", 404, "not_found"),
         ("GET", "/api/nothing", 404, "not_found"),
         ("DELETE", "/api/reports", 405, "method_not_allowed"),
         ("OPTIONS", "/api/workflows", 405, "method_not_allowed"),

@@ -193,6 +193,7 @@ async def test_run_now_starts_a_run_beside_the_occurrences(api: Service) -> None
     assert run["backfill_status"] == "pending"
     after = await api.read(path)
     assert (after["next_run_at"], after["run_count"]) == (before["next_run_at"], 0)
+    assert (before["last_run"], after["last_run"]) == (None, run)
     collection = await api.read(f"/api/data-collections/{answer.json['collection_id']}")
     assert (collection["name"], collection["lane"]) == ("Every night", "interactive")
 
@@ -225,6 +226,9 @@ async def test_lists_filter_and_page(api: Service) -> None:
     paused = await api.done(f"{paths[0]}/pause")
     filters = f"status=paused&workflow_id={workflow}&min_position={paused['position']}"
     assert len((await api.read(f"/api/schedules?{filters}"))["items"]) == 1
+    searched = (await api.read(f"/api/schedules?search={name.upper()}&limit=3"))["items"]
+    assert [item["name"] for item in searched] == [name] * 3
+    assert {item["last_run"] for item in searched} == {None}
     for bad in ("status=gone", "report_id=x", "limit=0", "colour=red", "cursor=x"):
         assert (await api.get(f"/api/schedules?{bad}")).status == 400, bad
 
