@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import aio_pika
 from aio_pika.abc import AbstractConnection, AbstractExchange
+from aio_pika.exceptions import DeliveryError, PublishError
 
 from service.backfill.broker.connection import KeptConnection
 from service.backfill.broker.port import CANCEL_TIMEOUT
@@ -64,7 +65,15 @@ class Publisher:
                 # library reports an unroutable message as stored and the stored one as returned.
                 message_id=uuid4().hex,
             )
-            await self._exchange.publish(message, routing_key=queue, mandatory=True)
+            try:
+                await self._exchange.publish(message, routing_key=queue, mandatory=True)
+            except PublishError:
+                raise  # it came back: there is no such queue
+            except DeliveryError:
+                # A channel that first met a queue while its leader was dead and no other elected yet asks that dead
+                # node for ever, in RabbitMQ 3.10, and refuses every message for this queue.
+                self.connection.replace(connection, "a queue took no message")
+                raise
 
     def _failure(self, task: asyncio.Task[None]) -> str | None:
         # A lost connection may end a publish as "cancelled", too; all mean: no confirm came.

@@ -45,7 +45,6 @@ export function Results({ view }: { view: View }) {
               <li key={format}>
                 <a href={rowsAddress(id, format)} download>
                   {name}
-                  <span className="visually-hidden">, download</span>
                 </a>
               </li>
             ))}
