@@ -66,9 +66,12 @@ async def test_what_others_do_is_seen_at_once(tab: Tab, ground: Ground) -> None:
     ident = await ground.collection(of_june("daily", parallel_limit=1), "Watched", ended=False)
     at = f"/api/data-collections/{ident}"
     await ground.service.done(f"{at}/pause", {})
+    await until("the streams of other tests are closed", lambda: streams() == 0)
     await tab.open(f"/results/{ident}")
     await expect(stands(tab).filter(has_text=re.compile(r"^Paused: \d+ of 30"))).to_be_visible()
-    # Only the stream can tell: what the page would ask for by itself comes later.
+    await expect(page.get_by_role("list", name="Periods by state")).not_to_contain_text("Running")
+    await until("a stream is open", lambda: streams() == 1)
+    # Only the stream can tell from here on: what the page would ask for by itself comes later.
     await page.route("**/progress*", lambda route: route.abort())
     await ground.service.done(f"{at}/resume", {})
     await expect(stands(tab).filter(has_text=re.compile("^Running: 30 of 30"))).to_be_visible()

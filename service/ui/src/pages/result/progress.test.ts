@@ -3,7 +3,7 @@ import type { Segment } from '../../api/types'
 import type { LiveEvent } from '../../live/news'
 import { calendarOf, slotsOf } from './calendar'
 import { filtered, ordered } from './list'
-import { isAbout, segmentsAfter, stateOf, tallyOf } from './progress'
+import { collectionAfter, isAbout, segmentsAfter, stateOf, tallyOf } from './progress'
 import { limitText, paceText, statusSentence } from './words'
 
 function segment(number: number, change: Partial<Segment> = {}): Segment {
@@ -201,6 +201,14 @@ describe('sentences', () => {
         ...collection,
       } as never,
     })
+
+  test('know that it has begun as soon as the first period is on its way', () => {
+    const fresh = { started_at: null, backfill_status: 'pending', paused: {} }
+    const begun = [{ ...event('resumed', 0), type: 'collection.resumed' }, ...LIFE.slice(0, 1)]
+    expect(of([segment(1, { status: 'completed' }), segment(2)], collectionAfter(fresh as never, begun))).toBe(
+      'Running: 1 of 2 periods is in.',
+    )
+  })
 
   test('say how it stands', () => {
     const running = [segment(1, { status: 'completed' }), segment(2, { status: 'running' }), segment(3)]

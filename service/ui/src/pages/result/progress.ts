@@ -102,7 +102,7 @@ export function collectionAfter(collection: Collection, events: readonly LiveEve
     else if (type === 'collection.resumed') found = { ...found, paused: null, held: null }
     else if (type === 'collection.cancelled') found = { ...found, cancelled: act }
     else if (type === 'segment.dispatched' && found.backfill_status === 'pending')
-      found = { ...found, backfill_status: 'in_progress' }
+      found = { ...found, backfill_status: 'in_progress', started_at: time }
   }
   return found
 }
