@@ -18,7 +18,7 @@ export function ResultTag({ result }: { result: Stood }) {
   const { backfill_status: status } = result
   if (result.cancelled) return <Tag>{result.finished_at ? 'Cancelled' : 'Being cancelled'}</Tag>
   if (!result.finished_at) {
-    if (result.held || result.held_by) return <Tag look="bad">Waits for a person</Tag>
+    if (result.held || result.held_by) return <Tag look="care">Waits for a person</Tag>
     if (result.paused) return <Tag look="care">Paused</Tag>
   }
   return <Tag look={RESULT_LOOKS[status]}>{STATUSES[status]}</Tag>

@@ -29,7 +29,7 @@ export function regionText({ region, base_url: address }: Account): string {
 /** `3 of 10 in use` */
 export function slotsText(inUse: number, most: number | null): string {
   const used = inUse.toLocaleString(LOCALE)
-  return most === null ? `${used} in use, any number may be` : `${used} of ${most.toLocaleString(LOCALE)} in use`
+  return most === null ? `${used} in use, no limit` : `${used} of ${most.toLocaleString(LOCALE)} in use`
 }
 
 /** `At most 5 calls a second`; slower while Amazon asks for it. */

@@ -387,7 +387,7 @@ function About({ view: { collection } }: { view: View }) {
           name: 'Instance',
           value: instance.data ? `${instance.data.name} (${instance.data.instance_id})` : collection.instance_id,
         },
-        { name: 'Lookback', value: lookbackText(collection.lookback_config) },
+        { name: 'Window', value: lookbackText(collection.lookback_config) },
         { name: 'Days counted in', value: collection.timezone.replaceAll('_', ' ') },
         ...(cut ? [{ name: 'Periods', value: `${CUTS[cut.type]}, at most ${collection.parallel_limit} at once` }] : []),
         ...(collection.stop_after_failures

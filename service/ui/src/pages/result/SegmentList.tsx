@@ -90,7 +90,7 @@ export function SegmentList({ segments, onOpen }: { segments: readonly Segment[]
                 ))}
                 {/* biome-ignore lint/a11y/noRedundantRoles: see above */}
                 <th scope="col" role="columnheader">
-                  What it says
+                  Message
                 </th>
               </tr>
             </thead>

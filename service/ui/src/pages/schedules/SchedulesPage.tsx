@@ -52,7 +52,10 @@ export function Component() {
       name: 'Next run',
       cell: (each) =>
         each.next_run_at ? (
-          <span className="nowrap">{whenText(each.next_run_at)}</span>
+          <>
+            <span className="nowrap">{whenText(each.next_run_at)}</span>
+            <div className="muted small">by your clock</div>
+          </>
         ) : (
           <Nothing>None is due</Nothing>
         ),

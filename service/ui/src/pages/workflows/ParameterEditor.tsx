@@ -62,7 +62,7 @@ export function ParameterEditor({ index, value, unread, errors, onChange, onRemo
           />
         )}
         <TextInput
-          label="Left empty it is"
+          label="Default"
           optional
           description={value.type === 'ARRAY' ? 'Parted by commas.' : undefined}
           pointer={`${pointer}/default`}

@@ -143,7 +143,7 @@ const PARAMETERS: readonly Column<DeclaredParameter>[] = [
     name: 'Left empty',
     cell: (each) =>
       each.default === undefined || each.default === null ? (
-        <span className="muted">A report must give it</span>
+        <span className="muted">None: each report says it</span>
       ) : (
         <code>{textOf(each.default).replaceAll('\n', ', ')}</code>
       ),

@@ -76,7 +76,7 @@ function describe(parameter: AvailableParameter): string | undefined {
   const said = [
     parameter.description,
     parameter.input === 'list' && !parameter.description ? KINDS[parameter.kind] && `${KINDS[parameter.kind]}.` : null,
-    parameter.default === null ? null : `Left empty it is ${shortened(textOf(parameter.default))}.`,
+    parameter.default === null ? null : `Left empty, it is ${shortened(textOf(parameter.default))}.`,
     parameter.personal ? 'About people: it is kept encrypted, and can be erased.' : null,
   ].filter(Boolean)
   return said.length > 0 ? said.join(' ') : undefined

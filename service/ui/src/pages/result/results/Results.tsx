@@ -133,7 +133,7 @@ type Drawable = { segments: View['segments']; collection: Pick<View['collection'
 
 export function Drawn({ view, gathered }: { view: Drawable; gathered: Gathered }) {
   const [shown, setShown] = useState<'chart' | 'rows'>('chart')
-  if (gathered.total === 0) return <p className="muted">The periods that are in have no rows.</p>
+  if (gathered.total === 0) return <p className="muted">There are no rows in the periods that are in.</p>
   const drawable = gathered.measures.length > 0
   return (
     <div className="stack">
@@ -277,6 +277,9 @@ function Provisional() {
 
 const PAGE = 50
 
+/** Of numbers, those that count something: they stand in a column, digit under digit. */
+const isNumber = (value: unknown, name: string) => typeof value === 'number' && !isName(name)
+
 function RowTable({ gathered, through }: { gathered: Gathered; through: string | null }) {
   const [count, setCount] = useState(PAGE)
   const { rows, columns, total, day } = gathered
@@ -289,7 +292,7 @@ function RowTable({ gathered, through }: { gathered: Gathered; through: string |
           <thead>
             <tr>
               {columns.map((name) => (
-                <th key={name} scope="col">
+                <th key={name} scope="col" className={isNumber(rows[0]?.[name], name) ? styles.number : undefined}>
                   {name}
                 </th>
               ))}
@@ -300,7 +303,7 @@ function RowTable({ gathered, through }: { gathered: Gathered; through: string |
               // biome-ignore lint/suspicious/noArrayIndexKey: rows have no other name than their place
               <tr key={index}>
                 {columns.map((name) => (
-                  <td key={name} className={typeof row[name] === 'number' && !isName(name) ? styles.number : undefined}>
+                  <td key={name} className={isNumber(row[name], name) ? styles.number : undefined}>
                     {cellText(name, row[name])}
                     {name === day && isProvisional(gathered, String(row[name]), through) && <Provisional />}
                   </td>
