@@ -159,8 +159,7 @@ function ParametersForm({ saved, instances, whole, onDiscard }: FormProps) {
   const items = (workflows.data?.items ?? []).map((each) => ({
     id: each.workflow_id,
     name: each.name,
-    detail:
-      each.parameters.length > 0 ? `Asks for ${counted(each.parameters.length, 'parameter')}` : 'No parameters',
+    detail: each.parameters.length > 0 ? `Asks for ${counted(each.parameters.length, 'parameter')}` : 'No parameters',
   }))
   if (workflow.data && !search && !items.some((item) => item.id === workflow.data.workflow_id)) {
     items.unshift({
