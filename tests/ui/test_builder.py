@@ -326,7 +326,7 @@ async def test_segments_that_are_there_already_are_told_apart(tab: Tab, ground: 
     submitted = {"collection_id": (await ground.report(path))["collection_id"], "position": 0}
     await ground.service.finished(submitted)
     await tab.open(f"{await ground.with_schedule(history('weekly', **old), 'June, again')}/review")
-    await expect(page.get_by_text("Not fetched").first).to_be_visible()
+    await expect(page.get_by_text("Left out").first).to_be_visible()
     await page.get_by_text("All 5 periods as a list").click()
     await expect(page.get_by_role("region", name="Periods")).to_contain_text("final: it is not run again")
 

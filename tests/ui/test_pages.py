@@ -87,6 +87,21 @@ async def test_the_theme_that_was_chosen_is_there_before_the_page(tab: Tab) -> N
     assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
+async def test_the_bar_stands_where_it_will_before_any_script_runs(tab: Tab, browser: Browser) -> None:
+    name = tab.page.get_by_role("link", name="Report Builder")
+    await tab.open("/reports")
+    await tab.on("Reports")
+    places = [await name.bounding_box()]
+    context = await browser.new_context(viewport=tab.page.viewport_size, java_script_enabled=False)
+    bare = await context.new_page()
+    await bare.goto(f"{tab.url}/reports")
+    places.append(await bare.get_by_role("link", name="Report Builder").bounding_box())
+    await expect(bare.get_by_text("needs JavaScript")).to_be_visible()
+    await context.close()
+    assert places[0] is not None
+    assert places[0] == places[1]
+
+
 async def test_only_what_is_needed_is_loaded_and_kept_for_ever(tab: Tab) -> None:
     loaded: dict[str, dict[str, str]] = {}
     tab.page.on("response", lambda each: loaded.update({each.url.removeprefix(tab.url): each.headers}))

@@ -4,6 +4,7 @@ import { createBrowserRouter } from 'react-router'
 import { wasAway } from './api/connection'
 import { Loading } from './components/States'
 import { patiently } from './lib/patience'
+import { Bar } from './shell/Bar'
 import { ErrorPage } from './shell/ErrorPage'
 import { NotFound } from './shell/NotFound'
 import { OnItsWay, Shell } from './shell/Shell'
@@ -29,6 +30,7 @@ export const router = createBrowserRouter([
     Component: Shell,
     HydrateFallback: () => (
       <>
+        <Bar />
         <OnItsWay />
         <Loading />
       </>

@@ -1,15 +1,15 @@
 /** What stands around every page: the bar, the banner of a lost connection, the sign-in, what is read out. */
 import { useQuery } from '@tanstack/react-query'
-import { Link, Outlet, ScrollRestoration, useNavigation } from 'react-router'
+import { Outlet, ScrollRestoration, useNavigation } from 'react-router'
 import { access } from '../api/client'
 import { connection } from '../api/connection'
 import { sessionQuery } from '../api/queries'
 import { Failed, Loading } from '../components/States'
-import icon from '../icon.svg'
 import { useDebounced } from '../lib/debounced'
 import { useStore } from '../lib/store'
 import { useLiveLink } from '../live/hooks'
 import { Announcer } from './announce'
+import { Bar } from './Bar'
 import { Navigation } from './Navigation'
 import { Page } from './Page'
 import { PersonPanel } from './PersonPanel'
@@ -25,16 +25,10 @@ export function Shell() {
       <a className={styles.skip} href="#main">
         Skip to content
       </a>
-      <header className={styles.bar}>
-        <div className={styles.inner}>
-          <Link to="/" className={styles.name}>
-            <img src={icon} alt="" width="24" height="24" />
-            Report Builder
-          </Link>
-          <Navigation session={signedOut ? undefined : session.data} />
-          {session.data && !signedOut && <PersonPanel session={session.data} />}
-        </div>
-      </header>
+      <Bar>
+        {!signedOut && <Navigation session={session.data} />}
+        {session.data && !signedOut && <PersonPanel session={session.data} />}
+      </Bar>
       <OnItsWay />
       <main id="main" tabIndex={-1} className={styles.main}>
         {signedOut ? (

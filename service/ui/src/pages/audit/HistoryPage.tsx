@@ -25,7 +25,7 @@ import { type Place, placeIn } from './moments'
 import { useOurs } from './teams'
 import { Differences, Persons, Rows, shortId } from './Values'
 import { ForAuditors, whoText } from './who'
-import { EVENTS, eventText, TABLES, THINGS } from './words'
+import { EVENTS, eventText, TABLES, THINGS, valueText } from './words'
 
 export function Component() {
   const { stream = '' } = useParams()
@@ -429,7 +429,9 @@ function Others({ table, rows }: { table: string; rows: readonly Row[] }) {
 }
 
 function rowSummary(table: string, row: Row): string {
-  return typeof row.status === 'string' ? `${rowText(table, row)}: ${row.status}` : rowText(table, row)
+  return typeof row.status === 'string'
+    ? `${rowText(table, row)}: ${valueText('status', row.status).toLowerCase()}`
+    : rowText(table, row)
 }
 
 type AllEventsProps = { stream: string; items: readonly ActivityItem[]; place: Place; whole: boolean }

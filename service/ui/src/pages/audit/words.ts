@@ -1,7 +1,7 @@
 /** What the pages of the log call events, things and their fields. */
 import type { ActivityItem } from '../../api/types'
 import { LOCALE } from '../../lib/locale'
-import { CUTS, ORDERS, REPROCESS, SCHEDULE_STATUSES, SCHEDULE_TYPES, STATUSES, WEEKDAYS } from '../../words'
+import { CUTS, ORDERS, REPROCESS, SCHEDULE_STATUSES, SCHEDULE_TYPES, STATUSES, STEPS, WEEKDAYS } from '../../words'
 import { EVENT_WORDS as OF_PERIODS } from '../result/words'
 
 /** What a stream is about; API: `entity`. */
@@ -172,11 +172,12 @@ export function pathText(path: readonly string[]): string {
 
 const VALUES: Record<string, Readonly<Record<string, string>>> = {
   backfill_status: STATUSES,
+  next_step: Object.fromEntries(STEPS.map(({ step, name }) => [step, name])),
   order: ORDERS,
   reprocess: REPROCESS,
   schedule_type: Object.fromEntries(Object.entries(SCHEDULE_TYPES).map(([type, { name }]) => [type, name])),
   lane: { bulk: 'History', interactive: 'Once, or a run of a schedule' },
-  status: { ...STATUSES, ...SCHEDULE_STATUSES },
+  status: { draft: 'Draft', submitted: 'Submitted', ...STATUSES, ...SCHEDULE_STATUSES },
   type: { ...CUTS, relative: 'Counted back', custom: 'Fixed days' },
 }
 

@@ -1,6 +1,6 @@
 /** A collection as it stands this very moment: read now and then, and carried on by events in between. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { useEffect, useMemo, useRef, useState } from 'react'
+import { startTransition, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react'
 import { progressQuery } from '../../api/queries'
 import { useInvalidation, usePolling } from '../../live/hooks'
 import { onEvents } from '../../live/live'
@@ -32,7 +32,8 @@ export function useResult(id: string, position: number) {
     refetchInterval: ({ state }) => (state.data?.collection.finished_at ? false : polling),
   })
   const events = useEventsOf(id)
-  const read = progress.data
+  // What one does comes before what is drawn of the year: here, and of the events below.
+  const read = useDeferredValue(progress.data)
   const view = useMemo<View | null>(() => {
     if (!read) return null
     const since = events.filter((event) => event.position > read.position)
@@ -56,7 +57,9 @@ function useEventsOf(id: string): readonly LiveEvent[] {
         const ours = more.filter((event) => isAbout(id, event, known?.segments))
         if (ours.length === 0) return
         const read = known?.position ?? 0
-        setEvents((kept) => [...kept.filter((event) => event.position > read), ...ours].slice(-KEPT))
+        startTransition(() =>
+          setEvents((kept) => [...kept.filter((event) => event.position > read), ...ours].slice(-KEPT)),
+        )
       },
       reset: () => setEvents([]),
     })

@@ -36,7 +36,6 @@ export function ParameterEditor({ index, value, unread, errors, onChange, onRemo
           label="Name"
           pointer={`${pointer}/name`}
           error={error('name')}
-          description={unread ? 'The SQL does not read it.' : undefined}
           spellCheck={false}
           value={value.name}
           onChange={(next) => onChange({ name: next })}
@@ -64,12 +63,13 @@ export function ParameterEditor({ index, value, unread, errors, onChange, onRemo
         <TextInput
           label="Default"
           optional
-          description={value.type === 'ARRAY' ? 'Parted by commas.' : undefined}
+          placeholder={value.type === 'ARRAY' ? 'first, second' : undefined}
           pointer={`${pointer}/default`}
           error={standard && sentence(standard.message)}
           value={value.standard.replace(/\n$/, '').replaceAll('\n', ', ')}
           onChange={(next) => onChange({ standard: next })}
         />
+        {unread && <p className={`${own.wide} muted small`}>The SQL does not read it.</p>}
         <div className={own.wide}>
           <TextInput
             label="What it is for"

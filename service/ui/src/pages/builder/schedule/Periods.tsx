@@ -20,10 +20,10 @@ export function Periods({ segments }: { segments: readonly PreviewSegment[] }) {
       {there > 0 && (
         <p className={styles.key} aria-hidden="true">
           <span>
-            <i className={styles.bar} /> Fetched
+            <i className={styles.bar} /> To be fetched
           </span>
           <span>
-            <i className={`${styles.bar} ${styles.there}`} /> Not fetched
+            <i className={`${styles.bar} ${styles.there}`} /> Left out
           </span>
         </p>
       )}
@@ -47,7 +47,7 @@ export function Periods({ segments }: { segments: readonly PreviewSegment[] }) {
                   <td className="muted">
                     {segment.note
                       ? inOurWords(segment.note)
-                      : `${segment.runs ? 'Fetched' : 'Not fetched'}${segment.partial ? ', cut short by the window' : ''}`}
+                      : `${segment.runs ? 'To be fetched' : 'Left out'}${segment.partial ? ', cut short by the window' : ''}`}
                   </td>
                 </tr>
               ))}

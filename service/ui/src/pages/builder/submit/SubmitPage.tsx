@@ -61,7 +61,7 @@ export function Component() {
         />
       )}
       <Summary
-        title="Ready to go"
+        title={submit.error ? 'What is to be submitted' : 'Ready to go'}
         rows={[
           { name: 'Report', value: report.name },
           { name: 'Workflow', value: workflow.data?.name ?? parameters.workflow_id },
