@@ -372,6 +372,8 @@ async def parameters_of_someone_else(tab: Tab, ground: Ground) -> None:
     month = {"type": "relative", "value": 30, "unit": "days", "dataDelayDays": 2}
     step = {"instance_id": "amcsandbox1", "workflow_id": ground.clicks, "lookback_config": month}
     await ground.service.done(f"/api{path}/parameters", step)
+    await tab.page.get_by_text(", 14 days").wait_for()
+    await tab.button("Save and continue").click()
     await tab.page.get_by_text("Someone else changed this report").wait_for()
 
 

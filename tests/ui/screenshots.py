@@ -45,6 +45,8 @@ async def take(names: list[str]) -> None:
                         await tab.page.set_viewport_size({"width": width, "height": 900})
                         for theme in THEMES:
                             await tab.page.emulate_media(color_scheme=theme)
+                            # Or what stays at the top would stand in the middle of the picture.
+                            await tab.page.evaluate("window.scrollTo(0, 0)")
                             await tab.page.wait_for_timeout(200)
                             await tab.page.screenshot(path=FOLDER / f"{name}-{width}-{theme}.png", full_page=True)
                             progress.advance(task)

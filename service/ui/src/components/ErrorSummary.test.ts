@@ -15,6 +15,17 @@ test('a list with many bad lines is one line of the summary', () => {
   expect(summarised(errors, FIELDS).map((line) => line.text)).toEqual(['asins: 400 values need another look.'])
 })
 
+test('two things that are said of one field are two lines', () => {
+  const errors = new FieldErrors([
+    { pointer: '/sql_query', message: 'holds {{asins}}' },
+    { pointer: '/sql_query', message: 'reads brand, which is not declared' },
+  ])
+  expect(summarised(errors, [{ pointer: '/sql_query', name: 'SQL' }]).map((line) => line.text)).toEqual([
+    'SQL: it holds {{asins}}.',
+    'SQL: it reads brand, which is not declared.',
+  ])
+})
+
 test('a problem with the whole of a thing may have another field than those within it', () => {
   const fields = [
     { pointer: '/schedule_config', exact: true as const, name: 'Window of each run', to: '/parameters' },

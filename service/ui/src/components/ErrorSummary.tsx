@@ -32,12 +32,13 @@ export function ErrorSummary({ errors, fields, refusal }: ErrorSummaryProps) {
   }, [refusal])
   if (errors.all.length === 0) return null
   const lines = summarised(errors, fields)
+  const named = new Set(lines.map((line) => line.field ?? line)).size
   return (
     <div ref={box} tabIndex={-1}>
       <Callout
         look="bad"
         role="alert"
-        title={lines.length === 1 ? 'One field needs another look' : `${lines.length} fields need another look`}
+        title={named === 1 ? 'One field needs another look' : `${named} fields need another look`}
       >
         <ul className={styles.list}>
           {lines.slice(0, SHOWN).map(({ field, text }) => (
@@ -66,7 +67,7 @@ export function ErrorSummary({ errors, fields, refusal }: ErrorSummaryProps) {
   )
 }
 
-/** One line for each field; many lines of a list are one of them. */
+/** One line for each thing that is said of a field; the many values of a list have one together. */
 export function summarised(errors: FieldErrors, fields: readonly NamedField[]) {
   const lines: { field: NamedField | null; text: string }[] = []
   const done = new Set<NamedField>()
@@ -76,10 +77,13 @@ export function summarised(errors: FieldErrors, fields: readonly NamedField[]) {
       lines.push({ field, text: sentence(problem.message) })
       continue
     }
-    if (done.has(field)) continue
-    done.add(field)
-    const within = errors.within(field.pointer).filter((each) => nearest(each.pointer, fields) === field)
-    const text = within.length > 1 ? `${within.length} values need another look.` : sentence(problem.message)
+    const values = errors
+      .within(field.pointer)
+      .filter((each) => each.pointer !== field.pointer && nearest(each.pointer, fields) === field)
+    const one = problem.pointer === field.pointer || values.length === 1
+    if (!one && done.has(field)) continue
+    if (!one) done.add(field)
+    const text = one ? sentence(problem.message) : `${values.length} values need another look.`
     lines.push({ field, text: `${field.name}: ${text.charAt(0).toLowerCase()}${text.slice(1)}` })
   }
   return lines

@@ -109,8 +109,10 @@ export function ActivityFilters({ filter, seen }: { filter: ActivityFilter; seen
             onChange={(step) => set('step', step)}
           />
           <Workflow value={filter.workflow_id} onChange={(workflow) => set('workflow', workflow)} />
-          <DateInput label="From the day" value={params.get('from')} onChange={(day) => set('from', day)} />
-          <DateInput label="To the day" value={params.get('to')} onChange={(day) => set('to', day)} />
+          <div className={styles.days}>
+            <DateInput label="From the day" value={params.get('from')} onChange={(day) => set('from', day)} />
+            <DateInput label="To the day" value={params.get('to')} onChange={(day) => set('to', day)} />
+          </div>
         </div>
       </Details>
       {narrowed && (

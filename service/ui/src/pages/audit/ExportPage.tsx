@@ -108,11 +108,7 @@ function Export() {
           <NumberInput
             label="To event no."
             optional
-            description={
-              end > 0
-                ? `Else to the last one that is signed, now ${end.toLocaleString(LOCALE)}.`
-                : 'Else to the last one.'
-            }
+            description={end > 0 ? `Else to the last, now ${end.toLocaleString(LOCALE)}.` : 'Else to the last one.'}
             min={1}
             value={to}
             onChange={setTo}
@@ -139,9 +135,16 @@ function Export() {
         </p>
         {failed !== null && <Failed error={failed} retry={() => void download()} />}
       </form>
-      <Verify part={part} file={begun || (end > 0 ? `audit-${end}.zip` : 'audit.zip')} />
+      <Verify part={part} file={begun || fileName(part, end)} />
     </Page>
   )
+}
+
+/** As the service names it, as long as no later tree head is there. */
+function fileName({ from = 1, to, team }: Part, end: number): string {
+  if (end === 0) return 'audit.zip'
+  const last = to ?? end
+  return `audit-${end}${from === 1 && last === end ? '' : `-${from}-to-${last}`}${team ? '-team' : ''}.zip`
 }
 
 function Verify({ part, file }: { part: Part; file: string }) {

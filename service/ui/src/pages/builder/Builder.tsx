@@ -109,10 +109,9 @@ export function Component() {
       title={name}
       documentTitle={`${name} · ${report.data.name}`}
       above={
-        <span className="row">
-          <span>{report.data.name}</span>
-          <ActivityLink stream={`report-${reportId}`} />
-        </span>
+        <>
+          {report.data.name} <ActivityLink stream={`report-${reportId}`} />
+        </>
       }
       actions={<StepList report={report.data} current={step} />}
     >

@@ -54,11 +54,11 @@ function Shown({ schedule, query }: { schedule: Schedule; query: Rereadable }) {
       title={schedule.name}
       above={
         <span className="row">
+          <ScheduleTag schedule={schedule} />
           <Link to="/schedules">Schedules</Link>
           <ActivityLink stream={`schedule-${schedule.schedule_id}`} />
         </span>
       }
-      lead={<ScheduleTag schedule={schedule} />}
       actions={<ScheduleActs schedule={schedule} />}
     >
       {changed && (
