@@ -96,6 +96,10 @@ class Tab:
         """What makes the page scroll sideways, or stands out of its box; empty where nothing does."""
         return str(await self.page.evaluate(TOO_WIDE))
 
+    async def clipped(self) -> str:
+        """Text that its box cuts off, without a way to scroll to the rest; empty where none is."""
+        return str(await self.page.evaluate(CLIPPED))
+
 
 SETTLED = """async () => {
   for (const _ of [1, 2]) await new Promise(requestAnimationFrame)
@@ -109,6 +113,39 @@ TOO_WIDE = """() => {
   if (page.scrollWidth <= width) return ''
   const wide = [...document.querySelectorAll('body *')].filter((each) => each.getBoundingClientRect().right > width)
   return `${page.scrollWidth} > ${width}: ` + wide.slice(-3).map((each) => each.outerHTML.slice(0, 120)).join(' ')
+}"""
+
+CLIPPED = """() => {
+  const cuts = (overflow) => overflow === 'hidden' || overflow === 'clip'
+  const text = document.createRange()
+  // What is for screen readers alone, or can be scrolled to.
+  const excused = (node, box) => {
+    for (let each = node.parentElement; each !== box; each = each.parentElement) {
+      const { clipPath, overflowX, overflowY } = getComputedStyle(each)
+      if (clipPath !== 'none' || [overflowX, overflowY].includes('auto')) return true
+    }
+    return false
+  }
+  const beyond = (box) => {
+    const { overflowX, overflowY } = getComputedStyle(box)
+    const { left, right, top, bottom } = box.getBoundingClientRect()
+    const nodes = document.createTreeWalker(box, NodeFilter.SHOW_TEXT)
+    while (nodes.nextNode()) {
+      const node = nodes.currentNode
+      if (!node.data.trim() || !node.parentElement.checkVisibility() || excused(node, box)) continue
+      text.selectNodeContents(node)
+      for (const each of text.getClientRects()) {
+        if (cuts(overflowX) && (each.right > right + 1 || each.left < left - 1)) return node.data
+        if (cuts(overflowY) && (each.bottom > bottom + 1 || each.top < top - 1)) return node.data
+      }
+    }
+    return ''
+  }
+  return [...document.querySelectorAll('body *:not(svg, svg *)')]
+    .filter((each) => each.clientWidth > 1 && each.checkVisibility())
+    .filter((each) => cuts(getComputedStyle(each).overflowX) || cuts(getComputedStyle(each).overflowY))
+    .flatMap((each) => beyond(each) ? [`${beyond(each)} in ${each.outerHTML.slice(0, 120)}`] : [])
+    .slice(0, 3).join('; ')
 }"""
 
 

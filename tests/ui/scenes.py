@@ -123,6 +123,7 @@ async def overview_first_day(tab: Tab, ground: Ground) -> None:
 
 @scene
 async def overview_of_an_account_that_amazon_refuses(tab: Tab, ground: Ground) -> None:
+    await busy(ground)
     instances = await ground.service.read("/api/instances")
     remedy = "connect it again"
     held = {"reason": "account_revoked", "account_id": "default", "since": "2026-11-20T09:30:00Z", "remedy": remedy}

@@ -244,6 +244,28 @@ async def test_someone_elses_change_is_told_and_either_version_can_be_taken(tab:
     assert (await ground.report(path))["parameters"]["lookback_config"]["value"] == 14
 
 
+async def test_a_press_that_meets_the_news_of_a_change_by_chance_saves_nothing(tab: Tab, ground: Ground) -> None:
+    page = tab.page
+    path = await ground.with_parameters("Shared")
+    await tab.open(f"{path}/parameters")
+    await tab.chip("Last 14 days").click()
+    await page.get_by_text(", 14 days").wait_for()
+    month = {"type": "relative", "value": 30, "unit": "days", "dataDelayDays": 2}
+    step = {"instance_id": "amcsandbox1", "workflow_id": ground.clicks}
+    await ground.service.done(f"/api{path}/parameters", {**step, "lookback_config": month})
+    # Now the page knows before the press, as after a connection that was lost.
+    await page.reload()
+    notice = page.get_by_role("alert").filter(has_text="Someone else changed this report")
+    await notice.wait_for()
+    await tab.button("Save and continue").click()
+    over = notice.get_by_role("button", name="Save mine over it")
+    await over.wait_for()
+    assert (await ground.report(path))["parameters"]["lookback_config"]["value"] == 30
+    await over.click()
+    await tab.on("Schedule")
+    assert (await ground.report(path))["parameters"]["lookback_config"]["value"] == 14
+
+
 async def test_an_answer_that_is_lost_records_nothing_twice(tab: Tab, ground: Ground) -> None:
     page = tab.page
     path = await ground.reviewed(history("monthly"), "Cut off")

@@ -52,8 +52,8 @@ async def test_a_page_is_for_everyone_and_fits_every_screen(window: BrowserConte
     for width in WIDTHS:
         await tab.page.set_viewport_size({"width": width, "height": 900})
         await tab.settled()
-        if wide := await tab.too_wide():
-            found[f"{width} px"] = [wide]
+        if wrong := [each for each in (await tab.too_wide(), await tab.clipped()) if each]:
+            found[f"{width} px"] = wrong
     await tab.page.close()
     assert not found, msgspec.json.format(msgspec.json.encode(found)).decode()
 

@@ -7,6 +7,9 @@ const PAUSE = 250
 /** What is to be written in a moment, by key: whoever reads the draft before has it written first. */
 const unwritten = new Map<string, () => void>()
 
+/** Whose form was sent once: what came of it has told them whether somebody else was faster. */
+const sent = new Set<string>()
+
 /** `base` is what was saved when the typing began, so that a change by somebody else is noticed. */
 export type Draft<T> = { base: string; values: T }
 
@@ -63,6 +66,9 @@ export type Kept<T> = {
   restored: boolean
   /** What was saved has changed since that was typed. */
   overtaken: boolean
+  /** That it is overtaken was told before it is saved all the same: a press that meets the news by chance saves nothing. */
+  told: boolean
+  tell: () => void
   /** Forgets what was typed: it was saved, or is not wanted. */
   drop: () => void
 }
@@ -116,12 +122,20 @@ export function useDraft<T extends object>(key: string, saved: string, first: ()
     [key, base, flush],
   )
 
+  const [told, setTold] = useState(() => sent.has(key))
+  const tell = useCallback(() => {
+    sent.add(key)
+    setTold(true)
+  }, [key])
+
   const drop = useCallback(() => {
+    sent.delete(key)
     window.clearTimeout(pending.current?.timer)
     pending.current = null
     unwritten.delete(key)
     dropDraft(sessionStorage, key)
   }, [key])
 
-  return { values, change, restored: found !== null, overtaken: found !== null && found.base !== saved, drop }
+  const overtaken = found !== null && found.base !== saved
+  return { values, change, restored: found !== null, overtaken, told, tell, drop }
 }

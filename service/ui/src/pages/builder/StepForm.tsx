@@ -1,14 +1,15 @@
 /** What the forms of the first two steps share: their errors, what was restored, what somebody else has changed. */
-import { type FormEvent, type ReactNode, useId, useState } from 'react'
+import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react'
 import { FieldErrors, isProblem } from '../../api/problems'
 import { Button } from '../../components/Button'
 import { Callout } from '../../components/Callout'
 import { ErrorSummary, type NamedField } from '../../components/ErrorSummary'
+import type { Kept } from '../../lib/drafts'
 import styles from './Builder.module.css'
 import { Refusal } from './Refusal'
 
 type StepFormProps = {
-  draft: { restored: boolean; overtaken: boolean }
+  draft: Pick<Kept<object>, 'restored' | 'overtaken' | 'told' | 'tell'>
   /** Takes what is saved in the place of what was typed. */
   onDiscard: () => void
   onSave: () => void
@@ -49,6 +50,8 @@ export function StepForm(props: StepFormProps) {
   function submit(event: FormEvent) {
     event.preventDefault()
     if (saving) return
+    draft.tell()
+    if (draft.overtaken && !draft.told) return
     setAttempt(attempt + 1)
     onSave()
   }
@@ -76,25 +79,32 @@ export function StepForm(props: StepFormProps) {
 type NoticesProps = Pick<StepFormProps, 'draft' | 'onDiscard' | 'onSave' | 'saving'> & { stale: boolean; what: string }
 
 function Notices({ draft, onDiscard, onSave, saving, stale, what }: NoticesProps) {
+  const box = useRef<HTMLDivElement>(null)
+  const told = stale || (draft.overtaken && draft.told)
+  useEffect(() => {
+    if (told) box.current?.focus()
+  }, [told])
   if (stale || draft.overtaken) {
     return (
-      <Callout
-        look="care"
-        role="alert"
-        title={`Someone else changed this ${what} in the meantime`}
-        actions={
-          <>
-            <Button onClick={onDiscard}>Take their version</Button>
-            {stale && (
-              <Button look="quiet" busy={saving} onClick={onSave}>
-                Save mine over it
-              </Button>
-            )}
-          </>
-        }
-      >
-        <p>What you typed is still here, and not saved yet. Take their version, or save yours in its place.</p>
-      </Callout>
+      <div ref={box} tabIndex={-1}>
+        <Callout
+          look="care"
+          role="alert"
+          title={`Someone else changed this ${what} in the meantime`}
+          actions={
+            <>
+              <Button onClick={onDiscard}>Take their version</Button>
+              {told && (
+                <Button look="quiet" busy={saving} onClick={onSave}>
+                  Save mine over it
+                </Button>
+              )}
+            </>
+          }
+        >
+          <p>What you typed is still here, and not saved yet. Take their version, or save yours in its place.</p>
+        </Callout>
+      </div>
     )
   }
   if (!draft.restored) return null
