@@ -32,8 +32,9 @@ STREAM = stream_of("log", "projections")
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
-    """The position that the live tables now stand at, how they had differed, and their digest. `resumed_from` is the
-    position that an earlier rebuild had come to; 0 where all was built by this one."""
+    """The position that the live tables now stand at, how they had differed (where no projector is at work also by what
+    it has not applied yet), and their digest. `resumed_from` is the position that an earlier rebuild had come to; 0
+    where all was built by this one."""
 
     position: int
     difference: Difference
@@ -55,6 +56,10 @@ AWAKE = 5.0
 """Seconds after which a transaction that waits for another connection says something: the server ends idle ones."""
 
 
+STANDS_STILL = 2.0
+"""Seconds in which a projector that is at work comes on."""
+
+
 class RebuildFailed(Exception):
     """The tables are not equal after they were made equal; nothing was changed."""
 
@@ -71,6 +76,7 @@ async def rebuild(url: str, *, reason: str | None = None, progress: Progress = n
     async with open_scratch(url) as scratch:
         begun = scratch.position
         await scratch.build(read_head, progress)
+        await _let_projector_come(scratch.reader, scratch.position)
         connection = scratch.connection
         async with connection.transaction():
             # The projector waits at the lock; what it has applied since is applied here too.
@@ -120,6 +126,17 @@ async def verify(url: str, *, progress: Progress = no_progress) -> Verified:
                     break
         await scratch.drop()
     return Verified(scratch.position, found, differences, first)
+
+
+async def _let_projector_come(reader: Connection, target: int) -> None:
+    """Waits for the projector to apply what is built: what it merely has not come to is no difference. Not where it
+    stands still, or has not begun."""
+    clock = asyncio.get_running_loop().time
+    position, since = await _live_position(reader), clock()
+    while 0 < position < target and clock() - since < STANDS_STILL:
+        await asyncio.sleep(0.02)
+        if (now := await _live_position(reader)) != position:
+            position, since = now, clock()
 
 
 async def _digests(connection: Connection, reader: Connection) -> tuple[str, str]:

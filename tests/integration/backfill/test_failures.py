@@ -126,7 +126,7 @@ async def test_throttling_delays_and_never_fails_or_doubles(seed: Seed, sandbox:
 
 
 async def test_server_errors_that_acted_never_lead_to_a_second_execution(seed: Seed, sandbox: RunningSandbox) -> None:
-    sandbox.sandbox.faults.set(Faults(error_rate=0.25, errors_act=True, expire_tokens_every=7))
+    sandbox.sandbox.faults.set(Faults(error_rate=0.25, errors_act=True, expire_tokens_every=15))
     collection = await seed.collection(DAYS, max_attempts=50)
     end = await finished(seed.pool, collection, seconds=60)
     assert (end.backfill_status, end.rows) == ("completed", DAYS), await errors(seed.pool, collection)  # type: ignore[attr-defined]
