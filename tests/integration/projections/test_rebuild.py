@@ -111,6 +111,26 @@ async def test_a_rebuild_of_an_empty_log_leaves_empty_tables(database: Database,
     assert not any((await table_rows(pool)).values())
 
 
+async def test_what_the_projector_has_not_come_to_is_no_difference(
+    database: Database, pool: Pool, log: asyncpg.Connection[Any], segment_ids: list[UUID]
+) -> None:
+    collection_id, segments = await record_collection(log, 4)
+    for segment_id in segments:
+        await record_moves(log, collection_id, segment_id, *MOVES)
+
+    async def come_on_slowly() -> None:
+        while True:
+            await project_batch(pool, 2)
+            await asyncio.sleep(0.1)
+
+    projector = asyncio.create_task(come_on_slowly())
+    try:
+        assert (await rebuild(database.service_url)).difference == Difference()
+    finally:
+        projector.cancel()
+        await asyncio.gather(projector, return_exceptions=True)
+
+
 async def test_a_rebuild_twice_in_a_row_changes_nothing(
     database: Database, pool: Pool, segment_ids: list[UUID]
 ) -> None:
