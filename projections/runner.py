@@ -143,7 +143,6 @@ class Projector:
             # A constraint's name is in its message, what else it says may be a row's content.
             reason = str(error.cause) if isinstance(error, CannotApply) else str(error).partition("\n")[0]
             kind = type(error.cause if isinstance(error, CannotApply) else error).__name__
-            self.stopped_by = f"position {position}: {kind}: {reason}"
             log.error("projection_stopped", projection=NAME, position=position, error=kind, exc_info=error)
             await self._pool.execute(
                 "UPDATE projection_checkpoints SET stopped_at = $2, stopped_by = $3,"
@@ -153,6 +152,8 @@ class Projector:
                 position,
                 f"{kind}: {reason}",
             )
+            # Last: whoever reads it here finds it in the row, too.
+            self.stopped_by = f"position {position}: {kind}: {reason}"
         except DATABASE_ERRORS as lost:
             end_if_cancelled(lost)
             log.warning("projection_waits", projection=NAME, error=type(lost).__name__)
