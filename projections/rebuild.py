@@ -55,7 +55,6 @@ class Verified(msgspec.Struct, frozen=True):
 AWAKE = 5.0
 """Seconds after which a transaction that waits for another connection says something: the server ends idle ones."""
 
-
 STANDS_STILL = 2.0
 """Seconds in which a projector that is at work comes on."""
 

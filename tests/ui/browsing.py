@@ -128,6 +128,7 @@ CLIPPED = """() => {
   }
   const beyond = (box) => {
     const { overflowX, overflowY } = getComputedStyle(box)
+    if (!cuts(overflowX) && !cuts(overflowY)) return ''
     const { left, right, top, bottom } = box.getBoundingClientRect()
     const nodes = document.createTreeWalker(box, NodeFilter.SHOW_TEXT)
     while (nodes.nextNode()) {
@@ -135,17 +136,17 @@ CLIPPED = """() => {
       if (!node.data.trim() || !node.parentElement.checkVisibility() || excused(node, box)) continue
       text.selectNodeContents(node)
       for (const each of text.getClientRects()) {
-        if (cuts(overflowX) && (each.right > right + 1 || each.left < left - 1)) return node.data
-        if (cuts(overflowY) && (each.bottom > bottom + 1 || each.top < top - 1)) return node.data
+        const cut =
+          (cuts(overflowX) && (each.right > right + 1 || each.left < left - 1)) ||
+          (cuts(overflowY) && (each.bottom > bottom + 1 || each.top < top - 1))
+        if (cut) return `${node.data} in ${box.outerHTML.slice(0, 120)}`
       }
     }
     return ''
   }
   return [...document.querySelectorAll('body *:not(svg, svg *)')]
     .filter((each) => each.clientWidth > 1 && each.checkVisibility())
-    .filter((each) => cuts(getComputedStyle(each).overflowX) || cuts(getComputedStyle(each).overflowY))
-    .flatMap((each) => beyond(each) ? [`${beyond(each)} in ${each.outerHTML.slice(0, 120)}`] : [])
-    .slice(0, 3).join('; ')
+    .map(beyond).filter((each) => each !== '').slice(0, 3).join('; ')
 }"""
 
 

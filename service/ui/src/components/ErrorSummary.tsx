@@ -77,16 +77,20 @@ export function summarised(errors: FieldErrors, fields: readonly NamedField[]) {
       lines.push({ field, text: sentence(problem.message) })
       continue
     }
-    const values = errors
-      .within(field.pointer)
-      .filter((each) => each.pointer !== field.pointer && nearest(each.pointer, fields) === field)
-    const one = problem.pointer === field.pointer || values.length === 1
-    if (!one && done.has(field)) continue
-    if (!one) done.add(field)
-    const text = one ? sentence(problem.message) : `${values.length} values need another look.`
+    const whole = problem.pointer === field.pointer
+    if (!whole && done.has(field)) continue
+    if (!whole) done.add(field)
+    const count = whole ? 1 : valuesOf(field, errors, fields)
+    const text = count > 1 ? `${count} values need another look.` : sentence(problem.message)
     lines.push({ field, text: `${field.name}: ${text.charAt(0).toLowerCase()}${text.slice(1)}` })
   }
   return lines
+}
+
+/** How many problems are with something within the field, and with no other field's. */
+function valuesOf(field: NamedField, errors: FieldErrors, fields: readonly NamedField[]): number {
+  const within = errors.within(field.pointer).filter(({ pointer }) => pointer !== field.pointer)
+  return within.filter(({ pointer }) => nearest(pointer, fields) === field).length
 }
 
 function nearest(pointer: string, fields: readonly NamedField[]): NamedField | null {

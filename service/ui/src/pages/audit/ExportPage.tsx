@@ -135,16 +135,9 @@ function Export() {
         </p>
         {failed !== null && <Failed error={failed} retry={() => void download()} />}
       </form>
-      <Verify part={part} file={begun || fileName(part, end)} />
+      <Verify part={part} file={begun || 'audit.zip'} />
     </Page>
   )
-}
-
-/** As the service names it, as long as no later tree head is there. */
-function fileName({ from = 1, to, team }: Part, end: number): string {
-  if (end === 0) return 'audit.zip'
-  const last = to ?? end
-  return `audit-${end}${from === 1 && last === end ? '' : `-${from}-to-${last}`}${team ? '-team' : ''}.zip`
 }
 
 function Verify({ part, file }: { part: Part; file: string }) {

@@ -7,25 +7,23 @@ import { type Events, nameQuery, stateQuery, streamQuery } from '../../api/queri
 import type { ActivityItem, ThingState } from '../../api/types'
 import { Button, LinkButton } from '../../components/Button'
 import { Callout } from '../../components/Callout'
-import { DateTimeInput } from '../../components/Dates'
-import { Details } from '../../components/Details'
-import { Select } from '../../components/Select'
 import { Failed, Loading } from '../../components/States'
 import { activityAddress, thingAddress } from '../../lib/addresses'
 import { preciseText, rangeText } from '../../lib/dates'
 import { useDebounced } from '../../lib/debounced'
-import { LOCALE } from '../../lib/locale'
 import { useInvalidation } from '../../live/hooks'
 import type { Rules } from '../../live/rules'
 import { Page } from '../../shell/Page'
 import { counted } from '../../words'
 import styles from './Audit.module.css'
-import { grouped } from './differences'
+import { Changes } from './Changes'
 import { type Place, placeIn } from './moments'
+import { Slider } from './Slider'
+import { Stood } from './Stood'
 import { useOurs } from './teams'
-import { Differences, Persons, Rows, shortId } from './Values'
+import { Persons, shortId } from './Values'
 import { ForAuditors, whoText } from './who'
-import { EVENTS, eventText, TABLES, THINGS, valueText } from './words'
+import { eventText, THINGS } from './words'
 
 export function Component() {
   const { stream = '' } = useParams()
@@ -168,270 +166,6 @@ function useName(stream: string, state: ThingState | undefined, ours: boolean): 
   }
   if (typeof row?.name === 'string') return row.name
   return now.data ?? null
-}
-
-type Go = (next: { at?: string; time?: string; compare?: string | null }) => void
-
-type SliderProps = {
-  items: readonly ActivityItem[]
-  place: Place
-  time: string | null
-  now: boolean
-  onGo: Go
-}
-
-function Slider({ items, place, time, now, onGo }: SliderProps) {
-  const event = items[place.number - 1]
-  const total = items.length
-  const to = (number: number) => {
-    const found = items[number - 1]
-    if (found) onGo({ at: String(found.position) })
-  }
-  const said = event
-    ? `Event ${place.number.toLocaleString(LOCALE)} of ${total.toLocaleString(LOCALE)}: ${eventText(event.event_type)}`
-    : 'Before the first event'
-  const by = event ? `${whoText(event)}, ${preciseText(event.recorded_at)}` : ''
-  const between = now ? 'Now' : time ? preciseText(time) : null
-  return (
-    <section className={styles.card} aria-label="Through its history">
-      <div className={styles.where} aria-live="polite">
-        {!place.exact && event && (
-          <p className="muted">{between ? `${between}, after:` : 'Between two events, after:'}</p>
-        )}
-        <p className={styles.sentence}>{said}</p>
-        {event && (
-          <p className="muted">
-            {by} <Link to={`/audit/events/${event.position}`}>The event and its proof</Link>
-          </p>
-        )}
-      </div>
-      {total > 1 && (
-        <div className={styles.slider}>
-          <Button aria-label="The event before" disabled={place.number <= 1} onClick={() => to(place.number - 1)}>
-            <span aria-hidden="true">‹</span>
-          </Button>
-          <input
-            type="range"
-            aria-label="Event"
-            aria-valuetext={`${said}, ${by}`}
-            min={1}
-            max={total}
-            step={1}
-            value={Math.max(1, place.number)}
-            onChange={(change) => to(Number(change.target.value))}
-          />
-          <Button aria-label="The event after" disabled={place.number >= total} onClick={() => to(place.number + 1)}>
-            <span aria-hidden="true">›</span>
-          </Button>
-        </div>
-      )}
-      <Details summary="Another moment" open={time !== null || now}>
-        <OtherMoment time={time} onGo={onGo} />
-      </Details>
-    </section>
-  )
-}
-
-/** As a field has it, `2026-03-01T09:00:00`, by the reader's clock. */
-function localOf(moment: Date): string {
-  const two = (number: number) => String(number).padStart(2, '0')
-  const [year, month, day] = [moment.getFullYear(), two(moment.getMonth() + 1), two(moment.getDate())]
-  return `${year}-${month}-${day}T${two(moment.getHours())}:${two(moment.getMinutes())}:${two(moment.getSeconds())}`
-}
-
-function OtherMoment({ time, onGo }: { time: string | null; onGo: Go }) {
-  const [typed, setTyped] = useState<string | null>(() => localOf(time ? new Date(time) : new Date()))
-  return (
-    <form
-      className={styles.moment}
-      onSubmit={(event) => {
-        event.preventDefault()
-        // With all that was recorded within that second.
-        if (typed) onGo({ time: new Date(new Date(typed).getTime() + 999).toISOString() })
-      }}
-    >
-      <DateTimeInput label="Day and time, by your clock" value={typed} onChange={setTyped} />
-      <Button type="submit">Show it as of then</Button>
-      <Button onClick={() => onGo({ at: 'now' })}>Show it as it is now</Button>
-    </form>
-  )
-}
-
-type ChangesProps = { items: readonly ActivityItem[]; place: Place; state: ThingState; onGo: Go }
-
-function Changes({ items, place, state, onGo }: ChangesProps) {
-  const before = place.exact ? place.number - 1 : place.number
-  if (before < 1) {
-    return place.number > 0 ? (
-      <section className="stack-small" aria-labelledby="changes">
-        <h2 id="changes">What it changed</h2>
-        <p className="muted">With this event it came to be: nothing was there before.</p>
-      </section>
-    ) : null
-  }
-  const groups = grouped(state.changes ?? [])
-  const earlier = items
-    .slice(0, before)
-    .map((event, index) => ({
-      id: String(event.position),
-      name: `Event ${index + 1}: ${eventText(event.event_type)}`,
-      detail: preciseText(event.recorded_at),
-    }))
-    .reverse()
-  // Its periods have events of their own: since its own last one they may have changed much that this one has not.
-  const folds = place.exact && FOLDING.test(state.stream)
-  const options = folds ? [{ id: JUST, name: 'The moment before it' }, ...earlier] : earlier
-  const usual = options[0]?.id
-  const title = place.just ? 'What it changed' : `What is different since event ${place.compared}`
-  const open = groups.filter(({ of }) => !TABLES[of]?.folded)
-  const folded = groups.filter(({ of }) => TABLES[of]?.folded)
-  return (
-    <section className="stack" aria-labelledby="changes">
-      <h2 id="changes">{title}</h2>
-      {options.length > 1 && (
-        <Select
-          label="Compare with"
-          size="medium"
-          items={options}
-          value={folds && place.just ? JUST : String(items[place.compared - 1]?.position ?? '')}
-          onChange={(position) => onGo({ compare: position === usual ? null : position })}
-        />
-      )}
-      {open.length === 0 && <p className="muted">Nothing is different.</p>}
-      {open.slice(0, MANY).map((group) => (
-        <Group key={`${group.of} ${group.key}`} group={group} state={state} />
-      ))}
-      {open.length > MANY && (
-        <Details summary={`and ${(open.length - MANY).toLocaleString(LOCALE)} more`}>
-          {open.slice(MANY).map((group) => (
-            <Group key={`${group.of} ${group.key}`} group={group} state={state} />
-          ))}
-        </Details>
-      )}
-      {folded.map((group) => (
-        <Details key={group.of} summary={TABLES[group.of]?.name}>
-          <Differences found={group.found} />
-        </Details>
-      ))}
-    </section>
-  )
-}
-
-const MANY = 12
-const JUST = 'just'
-/** Streams whose things are made of what happens in others too. */
-const FOLDING = /^(collection|schedule|segment)-/
-
-function Group({ group, state }: { group: ReturnType<typeof grouped>[number]; state: ThingState }) {
-  const { of, key, isNew, found } = group
-  return (
-    <div className={styles.group}>
-      <h3>
-        {groupText(of, key, state)}
-        {isNew && <span className="muted">, not there before</span>}
-      </h3>
-      <Differences found={found} />
-    </div>
-  )
-}
-
-function groupText(of: string, key: string | null, state: ThingState): string {
-  if (of in EVENTS) return eventText(of)
-  const table = TABLES[of]
-  const row = state.rows[of]?.find((each) => Object.values(each).includes(key))
-  if (!table || !row) return of
-  return rowText(of, row)
-}
-
-type Row = ThingState['rows'][string][number]
-
-/** `Period 1 to 7 March 2026` */
-function rowText(table: string, row: Row): string {
-  const name = TABLES[table]?.name ?? table
-  if (typeof row.week_start === 'string' && typeof row.week_end === 'string') {
-    return `${name} ${rangeText(row.week_start, row.week_end)}`
-  }
-  if (typeof row.nominal === 'string') return `${name} of ${row.nominal.slice(0, 16).replace('T', ', ')}`
-  if (table === 'instance_grants' && typeof row.team_id === 'string') return `${name} to ${row.team_id}`
-  return name
-}
-
-/** What says only which thing it is goes without saying. */
-function without(row: Row, id: string): Row {
-  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== id))
-}
-
-const LEFT_OUT = ['stream_version', 'updated_at', 'team_id']
-
-/** How it stood: what lists have of it, then what each step or event last said. */
-function Stood({ state }: { state: ThingState }) {
-  const tables = Object.entries(state.rows).filter(([, rows]) => rows.length > 0)
-  const [main, ...others] = tables
-  const id = state.stream.slice(state.stream.indexOf('-') + 1)
-  return (
-    <section className="stack" aria-labelledby="stood">
-      <div className="stack-small">
-        <h2 id="stood">How it stood</h2>
-        <p className="muted">When event {state.position.toLocaleString(LOCALE)} was the last one of the whole log.</p>
-      </div>
-      {main && (
-        <div className={styles.group}>
-          <h3>{TABLES[main[0]]?.name ?? main[0]}</h3>
-          {main[1].map((row) => (
-            <Rows key={JSON.stringify(row)} fields={without(row, id)} leave={LEFT_OUT} />
-          ))}
-        </div>
-      )}
-      {state.latest.map((event) => (
-        <Details
-          key={event.event_type}
-          open={event.event_type in SHOWN}
-          summary={`${eventText(event.event_type)}, ${preciseText(event.recorded_at)}`}
-        >
-          <Rows fields={event.configuration} />
-        </Details>
-      ))}
-      {others.map(([table, rows]) => (
-        <Others key={table} table={table} rows={rows} />
-      ))}
-    </section>
-  )
-}
-
-/** Events whose content is what the thing is. */
-const SHOWN: Record<string, true> = { 'report.parameters_set': true, 'report.schedule_set': true }
-
-const AT_ONCE = 20
-
-function Others({ table, rows }: { table: string; rows: readonly Row[] }) {
-  const [shown, setShown] = useState(AT_ONCE)
-  if (rows.length === 1 && rows[0]) {
-    return (
-      <Details summary={rowText(table, rows[0])}>
-        <Rows fields={rows[0]} leave={LEFT_OUT} />
-      </Details>
-    )
-  }
-  return (
-    <Details summary={counted(rows.length, (TABLES[table]?.name ?? table).toLowerCase())}>
-      {rows.slice(0, shown).map((row) => (
-        <Details key={JSON.stringify(row)} summary={rowSummary(table, row)}>
-          <Rows fields={row} leave={LEFT_OUT} />
-        </Details>
-      ))}
-      {rows.length > shown && (
-        <div>
-          <Button onClick={() => setShown((before) => before + 100)}>Show more</Button>
-        </div>
-      )}
-    </Details>
-  )
-}
-
-function rowSummary(table: string, row: Row): string {
-  return typeof row.status === 'string'
-    ? `${rowText(table, row)}: ${valueText('status', row.status).toLowerCase()}`
-    : rowText(table, row)
 }
 
 type AllEventsProps = { stream: string; items: readonly ActivityItem[]; place: Place; whole: boolean }
