@@ -2,13 +2,13 @@
 # by hand (as root; without root the scripts say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint screenshots bench chaos soak schemas lock clean runtime development benchmarks
+.PHONY: help demo test lint screenshots bench bench-scale chaos soak schemas lock clean runtime development benchmarks
 
 # make clean demo PYTHON=python3.13: another Python than the machine's first one
 export PYTHON ?= python3
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: runtime ## run it all here, with a sample backfill of 52 weeks (ONCE=1, DATA=file.csv, SEGMENTATION=daily|weekly|monthly, PORT=8080)
 	@exec .venv/bin/report-builder demo $(if $(ONCE),--once) $(if $(DATA),--data "$$DATA") \
@@ -30,8 +30,11 @@ lint: development ## style, types, the direction of imports
 screenshots: development ## every page of the web interface, by width and theme, into var/screenshots
 	@scripts/with-services python -m tests.ui.screenshots
 
-bench: benchmarks ## measure, beside others (ARGS=activity: pages; readers: live streams; rebuild: read models; results: CSV to Parquet; segments: the engine; ui: pages)
-	@scripts/with-services python -m tests.bench $(ARGS)
+bench: benchmarks ## measure it all beside others and limits (QUICK=1: within five minutes; ARGS="append ui": these alone, ARGS=--help lists them)
+	@scripts/with-services python -m tests.bench $(if $(QUICK),--quick) $(ARGS)
+
+bench-scale: benchmarks ## the same at ten million events: growth, and the read models built again
+	@scripts/with-services python -m tests.bench scale $(ARGS)
 
 chaos: development ## break things while it works, the long form
 	@TEST_LENGTH=long scripts/with-services pytest -m "long or not long" tests/chaos $(ARGS)

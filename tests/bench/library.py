@@ -1,4 +1,4 @@
-"""The `eventsourcing` library's PostgreSQL recorders, one event per append, from threads over its own pool.
+"""The `eventsourcing` library's PostgreSQL recorders, from threads over its own pool.
 
 Two of them, for they promise different things. The application recorder, which the library's applications use,
 orders all events, as our log does, and locks its table for that. The aggregate recorder keeps streams alone:
@@ -26,14 +26,15 @@ TOPIC = "events.types.report:Reviewed"
 STATE = (sample.CONFIGURATION + sample.METADATA_JSON).encode()
 
 
-async def measure(database: Database, load: Load) -> Result:
+async def measure(database: Database, load: Load, *, batch: int = 1) -> Result:
     """The application recorder: one order of all events."""
     table = "library_log"
-    loop = Loop(load)
-    with _datastore(database, ORDERED_THREADS) as datastore:
-        recorder = PostgresApplicationRecorder(datastore, events_table_name=table)
-        result = await asyncio.to_thread(_run, recorder, loop, ORDERED_THREADS)
-    await check_rows(database.admin_url, table, loop.appended, position="notification_id", id="originator_id")
+    loop = Loop(load, batch=batch)
+    with datastore(database, ORDERED_THREADS) as connections:
+        recorder = PostgresApplicationRecorder(connections, events_table_name=table)
+        result = await asyncio.to_thread(_run, recorder, loop, ORDERED_THREADS, batch)
+    event = "(originator_id, originator_version)"
+    await check_rows(database.admin_url, table, loop.appended, position="notification_id", id=event)
     return result
 
 
@@ -41,19 +42,20 @@ async def measure_unordered(database: Database, load: Load) -> Result:
     """The aggregate recorder: no order but each stream's own."""
     table = "library_streams"
     loop = Loop(load)
-    with _datastore(database, UNORDERED_THREADS) as datastore:
-        recorder = PostgresAggregateRecorder(datastore, events_table_name=table)
-        result = await asyncio.to_thread(_run, recorder, loop, UNORDERED_THREADS)
+    with datastore(database, UNORDERED_THREADS) as connections:
+        recorder = PostgresAggregateRecorder(connections, events_table_name=table)
+        result = await asyncio.to_thread(_run, recorder, loop, UNORDERED_THREADS, 1)
     row_number = f"(SELECT *, row_number() OVER () FROM {table}) AS numbered"
     await check_rows(database.admin_url, row_number, loop.appended, position="row_number", id="originator_id")
     return result
 
 
-def _run(recorder: PostgresAggregateRecorder, loop: Loop, threads: int) -> Result:
+def _run(recorder: PostgresAggregateRecorder, loop: Loop, threads: int, batch: int) -> Result:
     recorder.create_table()
 
     def append() -> None:
-        recorder.insert_events([StoredEvent(new_id(), 1, TOPIC, STATE)])
+        stream = new_id()
+        recorder.insert_events([StoredEvent(stream, version, TOPIC, STATE) for version in range(1, batch + 1)])
 
     loop.begin()
     with ThreadPoolExecutor(threads) as pool:
@@ -62,7 +64,8 @@ def _run(recorder: PostgresAggregateRecorder, loop: Loop, threads: int) -> Resul
     return loop.result()
 
 
-def _datastore(database: Database, connections: int) -> PostgresDatastore:
+def datastore(database: Database, connections: int) -> PostgresDatastore:
+    """Its own pool of so many connections."""
     address = urlsplit(database.admin_url)
     return PostgresDatastore(
         database.name,

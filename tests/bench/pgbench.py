@@ -1,4 +1,4 @@
-"""PostgreSQL's own load program: 32 clients that each send the prepared INSERT of one row, in C.
+"""PostgreSQL's own load program: clients that each send the prepared INSERT of one row, in C.
 
 It is the speed of one commit per event: what a service could reach whose own code cost nothing.
 """
@@ -60,24 +60,29 @@ def find_pgbench() -> Path:
     )
 
 
-async def measure(database: Database, load: Load) -> Result:
-    """Its time is given in whole seconds."""
+async def measure(database: Database, load: Load, *, clients: int = CLIENTS) -> Result:
+    """Its time is given in whole seconds. With one client it also says how long each of its transactions took."""
     await create_log_copy(database, TABLE)
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-        script.write(SCRIPT)
-        script.flush()
-        warm, _ = await _run(database, script.name, load.warm_up)
-        rows, rate = await _run(database, script.name, load.measured)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "insert.sql"
+        script.write_text(SCRIPT)
+        times = Path(folder) / "times" if clients == 1 else None
+        warm, _ = await _run(database, script, load.warm_up, clients)
+        rows, rate = await _run(database, script, load.measured, clients, times)
+        latencies = [latency for file in Path(folder).glob("times*") for latency in _latencies(file)]
     await check_rows(database.admin_url, TABLE, warm + rows)
-    return Result(rate)
+    return Result(rate, latencies)
 
 
-async def _run(database: Database, script: str, seconds: float) -> tuple[int, float]:
+async def _run(
+    database: Database, script: Path, seconds: float, clients: int, times: Path | None = None
+) -> tuple[int, float]:
     """Transactions, and those per second."""
     process = await asyncio.create_subprocess_exec(
         find_pgbench(),
-        *("--no-vacuum", "--protocol=prepared", f"--client={CLIENTS}", f"--jobs={THREADS}"),
+        *("--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--jobs={min(THREADS, clients)}"),
         *(f"--time={max(1, round(seconds))}", f"--file={script}"),
+        *(("--log", f"--log-prefix={times}") if times else ()),
         *(f"--define={name}={value}" for name, value in VARIABLES.items()),
         database.admin_url,
         stdout=asyncio.subprocess.PIPE,
@@ -90,3 +95,8 @@ async def _run(database: Database, script: str, seconds: float) -> tuple[int, fl
     if process.returncode != 0 or rows is None or rate is None:
         raise PgbenchFailed(errors.decode().strip() or text)
     return int(rows[1]), float(rate[1])
+
+
+def _latencies(file: Path) -> list[float]:
+    """The third word of each line is the transaction's time in microseconds."""
+    return [int(line.split()[2]) / 1e6 for line in file.read_text().splitlines()]

@@ -34,8 +34,13 @@ def new_stream() -> str:
     return stream_of("report", new_id())
 
 
-def new_request() -> AppendRequest:
-    event = NewEvent(
+def new_request(events: int = 1) -> AppendRequest:
+    """So many events for one new stream."""
+    return AppendRequest((Write(new_stream(), "none", tuple(_new_event() for _ in range(events))),))
+
+
+def _new_event() -> NewEvent:
+    return NewEvent(
         data=DATA,
         team_id=TEAM,
         user_id=USER,
@@ -43,4 +48,3 @@ def new_request() -> AppendRequest:
         step_completed="review",
         metadata=METADATA,
     )
-    return AppendRequest((Write(new_stream(), "none", (event,)),))
