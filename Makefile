@@ -8,7 +8,7 @@
 export PYTHON ?= python3
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: runtime ## run it all here, with a sample backfill of 52 weeks (ONCE=1, DATA=file.csv, SEGMENTATION=daily|weekly|monthly, PORT=8080)
 	@exec .venv/bin/report-builder demo $(if $(ONCE),--once) $(if $(DATA),--data "$$DATA") \

@@ -36,6 +36,7 @@ DECLARE
   _writes      int := coalesce(array_length(write_requests, 1), 0);
   _events      int := coalesce(array_length(event_writes, 1), 0);
   _last        bigint;
+  _alike       boolean;    -- each request is one event of one stream
   _slots       int[];      -- write -> index of its stream in _heads
   _heads       int[];      -- current version of each stream, moving with the loop
   _known       int[];      -- event -> its number where the id is already in the log
@@ -62,95 +63,116 @@ BEGIN
   _last := coalesce(_last, 0);
   recorded_at := greatest(clock_timestamp(), recorded_at);
 
-  SELECT array_agg(s.slot ORDER BY s.ordinal) INTO _slots
-    FROM (SELECT w.ordinal, dense_rank() OVER (ORDER BY w.stream) AS slot
-            FROM unnest(write_streams) WITH ORDINALITY AS w(stream, ordinal)) s;
-  SELECT array_agg(coalesce(h.version, 0) ORDER BY d.stream) INTO _heads
-    FROM (SELECT DISTINCT w.stream FROM unnest(write_streams) AS w(stream)) d
-    LEFT JOIN LATERAL (
-      SELECT a.stream_version AS version FROM report_builder_audit a
-       WHERE a.stream = d.stream ORDER BY a.stream_version DESC LIMIT 1) h ON true;
-
   SELECT array_agg(e.ordinal) INTO _known
     FROM unnest(event_ids) WITH ORDINALITY AS e(id, ordinal)
     JOIN report_builder_audit a ON a.id = e.id;
-
-  verdicts := array_fill(NULL::text, ARRAY[_requests]);
-  first_positions := array_fill(NULL::bigint, ARRAY[_requests]);
-  last_positions := first_positions;
+  _keyed := cardinality(array_remove(request_keys, NULL)) > 0;
   statuses := array_fill(NULL::int, ARRAY[_requests]);
-  answers := verdicts;
-  versions := array_fill(0, ARRAY[_writes]);
+  answers := array_fill(NULL::text, ARRAY[_requests]);
 
-  FOR _r IN 1 .. _requests LOOP
-    _w_end := _w;
-    WHILE _w_end <= _writes AND write_requests[_w_end] = _r LOOP _w_end := _w_end + 1; END LOOP;
-    _e_end := _e;
-    WHILE _e_end <= _events AND event_writes[_e_end] < _w_end LOOP _e_end := _e_end + 1; END LOOP;
+  -- Most batches are single events, new ones, for streams that are where they are expected: these are weighed at once.
+  _alike := _requests = _events AND write_requests = event_writes AND _known IS NULL AND NOT (_keyed AND EXISTS (
+    SELECT FROM unnest(request_keys) AS r(key) JOIN idempotency_keys k ON k.key = r.key));
+  IF _alike THEN
+    SELECT array_agg(w.head ORDER BY w.ordinal) INTO _heads
+      FROM (SELECT w.*, coalesce((SELECT a.stream_version FROM report_builder_audit a WHERE a.stream = w.stream
+                                   ORDER BY a.stream_version DESC LIMIT 1), 0) AS head
+              FROM unnest(write_streams, write_expected) WITH ORDINALITY AS w(stream, expected, ordinal)) w
+    HAVING bool_and(coalesce(w.expected = w.head, true)) AND count(DISTINCT w.stream) = count(*);
+  END IF;
 
-    _verdict := 'appended';
+  IF _heads IS NOT NULL THEN
+    _appended := true;
+    verdicts := array_fill('appended'::text, ARRAY[_requests]);
+    SELECT array_agg(_last + n), array_agg(_heads[n] + 1) INTO _positions, _event_versions
+      FROM generate_series(1, _requests) AS n;
+    first_positions := _positions;
+    last_positions := _positions;
+    versions := _event_versions;
+  ELSE
+    SELECT array_agg(s.slot ORDER BY s.ordinal) INTO _slots
+      FROM (SELECT w.ordinal, dense_rank() OVER (ORDER BY w.stream) AS slot
+              FROM unnest(write_streams) WITH ORDINALITY AS w(stream, ordinal)) s;
+    SELECT array_agg(coalesce(h.version, 0) ORDER BY d.stream) INTO _heads
+      FROM (SELECT DISTINCT w.stream FROM unnest(write_streams) AS w(stream)) d
+      LEFT JOIN LATERAL (
+        SELECT a.stream_version AS version FROM report_builder_audit a
+         WHERE a.stream = d.stream ORDER BY a.stream_version DESC LIMIT 1) h ON true;
 
-    IF request_keys[_r] IS NOT NULL THEN
-      _keyed := true;
-      SELECT * INTO _key FROM idempotency_keys k WHERE k.key = request_keys[_r];
-      IF FOUND THEN
-        _verdict := CASE WHEN _key.digest = request_digests[_r] THEN 'duplicate' ELSE 'key_reused' END;
+    verdicts := array_fill(NULL::text, ARRAY[_requests]);
+    first_positions := array_fill(NULL::bigint, ARRAY[_requests]);
+    last_positions := first_positions;
+    versions := array_fill(0, ARRAY[_writes]);
+
+    FOR _r IN 1 .. _requests LOOP
+      _w_end := _w;
+      WHILE _w_end <= _writes AND write_requests[_w_end] = _r LOOP _w_end := _w_end + 1; END LOOP;
+      _e_end := _e;
+      WHILE _e_end <= _events AND event_writes[_e_end] < _w_end LOOP _e_end := _e_end + 1; END LOOP;
+
+      _verdict := 'appended';
+
+      IF request_keys[_r] IS NOT NULL THEN
+        SELECT * INTO _key FROM idempotency_keys k WHERE k.key = request_keys[_r];
+        IF FOUND THEN
+          _verdict := CASE WHEN _key.digest = request_digests[_r] THEN 'duplicate' ELSE 'key_reused' END;
+        END IF;
+        IF _verdict = 'duplicate' THEN
+          first_positions[_r] := _key.first_position;
+          last_positions[_r] := _key.last_position;
+          statuses[_r] := _key.status;
+          answers[_r] := _key.answer::text;
+        END IF;
       END IF;
+
+      IF _verdict = 'appended' AND _known IS NOT NULL THEN
+        SELECT count(*) INTO _known_count FROM unnest(_known) AS k(ordinal)
+         WHERE k.ordinal >= _e AND k.ordinal < _e_end;
+        IF _known_count = _e_end - _e THEN
+          _verdict := 'duplicate';
+          SELECT min(a.position) AS first, max(a.position) AS last INTO _first_append
+            FROM report_builder_audit a WHERE a.id = ANY (event_ids[_e : _e_end - 1]);
+          first_positions[_r] := _first_append.first;
+          last_positions[_r] := _first_append.last;
+        ELSIF _known_count > 0 THEN
+          _verdict := 'half_known';
+        END IF;
+      END IF;
+
+      IF _verdict = 'appended' THEN
+        FOR _i IN _w .. _w_end - 1 LOOP
+          IF write_expected[_i] <> _heads[_slots[_i]] THEN _verdict := 'conflict'; END IF;
+        END LOOP;
+      END IF;
+
+      IF _verdict = 'appended' THEN
+        FOR _j IN _e .. _e_end - 1 LOOP
+          _i := _slots[event_writes[_j]];
+          _heads[_i] := _heads[_i] + 1;
+          _event_versions[_j] := _heads[_i];
+          _positions[_j] := _last + 1 + _j - _e;
+        END LOOP;
+        first_positions[_r] := _last + 1;
+        _last := _last + (_e_end - _e);
+        last_positions[_r] := _last;
+        _appended := true;
+      END IF;
+
       IF _verdict = 'duplicate' THEN
-        first_positions[_r] := _key.first_position;
-        last_positions[_r] := _key.last_position;
-        statuses[_r] := _key.status;
-        answers[_r] := _key.answer::text;
+        FOR _i IN _w .. _w_end - 1 LOOP
+          versions[_i] := (SELECT coalesce(max(a.stream_version), 0) FROM report_builder_audit a
+                            WHERE a.position BETWEEN first_positions[_r] AND last_positions[_r]
+                              AND a.stream = write_streams[_i]);
+        END LOOP;
+      ELSE
+        FOR _i IN _w .. _w_end - 1 LOOP versions[_i] := _heads[_slots[_i]]; END LOOP;
       END IF;
-    END IF;
 
-    IF _verdict = 'appended' AND _known IS NOT NULL THEN
-      SELECT count(*) INTO _known_count FROM unnest(_known) AS k(ordinal)
-       WHERE k.ordinal >= _e AND k.ordinal < _e_end;
-      IF _known_count = _e_end - _e THEN
-        _verdict := 'duplicate';
-        SELECT min(a.position) AS first, max(a.position) AS last INTO _first_append
-          FROM report_builder_audit a WHERE a.id = ANY (event_ids[_e : _e_end - 1]);
-        first_positions[_r] := _first_append.first;
-        last_positions[_r] := _first_append.last;
-      ELSIF _known_count > 0 THEN
-        _verdict := 'half_known';
-      END IF;
-    END IF;
-
-    IF _verdict = 'appended' THEN
-      FOR _i IN _w .. _w_end - 1 LOOP
-        IF write_expected[_i] <> _heads[_slots[_i]] THEN _verdict := 'conflict'; END IF;
-      END LOOP;
-    END IF;
-
-    IF _verdict = 'appended' THEN
-      FOR _j IN _e .. _e_end - 1 LOOP
-        _i := _slots[event_writes[_j]];
-        _heads[_i] := _heads[_i] + 1;
-        _event_versions[_j] := _heads[_i];
-        _positions[_j] := _last + 1 + _j - _e;
-      END LOOP;
-      first_positions[_r] := _last + 1;
-      _last := _last + (_e_end - _e);
-      last_positions[_r] := _last;
-      _appended := true;
-    END IF;
-
-    IF _verdict = 'duplicate' THEN
-      FOR _i IN _w .. _w_end - 1 LOOP
-        versions[_i] := (SELECT coalesce(max(a.stream_version), 0) FROM report_builder_audit a
-                          WHERE a.position BETWEEN first_positions[_r] AND last_positions[_r]
-                            AND a.stream = write_streams[_i]);
-      END LOOP;
-    ELSE
-      FOR _i IN _w .. _w_end - 1 LOOP versions[_i] := _heads[_slots[_i]]; END LOOP;
-    END IF;
-
-    verdicts[_r] := _verdict;
-    _w := _w_end;
-    _e := _e_end;
-  END LOOP;
+      verdicts[_r] := _verdict;
+      _w := _w_end;
+      _e := _e_end;
+    END LOOP;
+  END IF;
 
   IF _appended THEN
     INSERT INTO report_builder_audit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from events.append import Appended, AppendRequest, Conflict, Expected, HalfKnown
 from events.envelope import Metadata, new_id
 from events.reader import LogDamaged, read_after, read_head, read_stream
 from events.types.report import ReportCreated
-from tests.postgres import Database
+from tests.postgres import Database, Server
 from tests.recording import append, last_position, note, request
 
 
@@ -248,3 +249,54 @@ async def test_a_reader_stops_at_an_event_that_was_removed(
     for after in (0, 2):
         with pytest.raises(LogDamaged, match="position 3 is missing from the log; the next one is 4"):
             await read_after(connection, after, 10)
+
+
+def _any_request(chance: random.Random, sent: list[AppendRequest]) -> AppendRequest:
+    """One of the kinds that come: a single event most often, else several streams, and now and then one that came
+    before, with its ids or with its key alone."""
+    streams = chance.sample([f"report-{number}" for number in range(6)], chance.choice([1, 1, 1, 2, 3]))
+    expected: list[Expected] = ["any", "any", "any", "none", 1, 2, 5]
+    writes = tuple(
+        Write(stream, chance.choice(expected), tuple(note() for _ in range(chance.choice([1, 1, 1, 2, 3]))))
+        for stream in streams
+    )
+    key = IdempotencyKey(f"k{chance.randrange(12)}", b"digest", 201, "{}") if chance.random() < 0.2 else None
+    return chance.choice(sent) if sent and chance.random() < 0.1 else AppendRequest(writes, key)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_batch_is_answered_as_if_its_requests_had_come_one_by_one(postgres_server: Server, seed: int) -> None:
+    chance = random.Random(seed)
+    together, alone = [], []
+    async with postgres_server.fresh_database() as one, postgres_server.fresh_database() as other:
+        connections = [await asyncpg.connect(database.service_url) for database in (one, other)]
+        sent: list[AppendRequest] = []
+        for _ in range(60):
+            batch: list[AppendRequest] = []
+            marks: set[object] = set()
+            for _ in range(chance.choice([1, 1, 2, 5, 12])):
+                following = _any_request(chance, sent)
+                # The writer never has the same event or key twice in one batch.
+                its = {following.key.key if following.key else None, following.writes[0].events[0].id} - {None}
+                if marks.isdisjoint(its):
+                    marks |= its
+                    batch.append(following)
+            together += await append(connections[0], *batch)
+            for each in batch:
+                alone += await append(connections[1], each)
+            sent += batch
+        kinds = {type(verdict) for verdict in together}
+        assert list(map(_told, together)) == list(map(_told, alone))
+        assert await _log(connections[0]) == await _log(connections[1])
+        for connection in connections:
+            await connection.close()
+    assert kinds == {Appended, Conflict}, "each kind has come"
+
+
+def _told(verdict: object) -> object:
+    return (type(verdict), verdict.actual) if isinstance(verdict, Conflict) else verdict
+
+
+async def _log(connection: asyncpg.Connection[Any]) -> list[tuple[object, ...]]:
+    rows = await connection.fetch("SELECT * FROM report_builder_audit ORDER BY position")
+    return [tuple(value for name, value in row.items() if name != "recorded_at") for row in rows]
