@@ -7,11 +7,9 @@ It starts `python -m tests.bench.readers crowd URL READERS EVENTS` and `… writ
 from __future__ import annotations
 
 import asyncio
-import resource
 import sys
-from collections.abc import Sequence
+import time
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,87 +20,100 @@ from events.writer import AppendWriter
 from service.bootstrap import running
 from service.roles import Role
 from service.settings import Settings
-from tests.postgres import Server
+from tests.bench.lines import alone
+from tests.bench.measuring import WrongRows
+from tests.bench.place import Outcome, Place
+from tests.bench.rounds import say
 from tests.recording import note, request
 
-CROWDS = (1, 200, 1000)
-RATE = 500
-SECONDS = 20
+CROWDS = ((1, 50.0), (1000, 250.0))
+"""Readers, and the milliseconds that 99 of 100 events may take at most from their commit to a reader."""
+
+RATE = 200
+SECONDS = 5
+"""Of a round; what comes before its first event is not counted."""
+WARM_UP = 2
 TICK = 0.02
 
 
-class Measured(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True):
     """Milliseconds from commit to reader, over every 20th event of every reader; `processor` is the share of one core
-    that the API's process took; `sends` how many pieces a reader got in a second."""
+    that the API's process took."""
 
-    readers: int
     p50: float
     p99: float
     processor: float
-    sends: float
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms"
 
 
 API: tuple[Role, ...] = ("api",)
 
 
-async def run(server: Server, folder: Path, seconds: int = SECONDS) -> list[Measured]:
-    """Each crowd on a log of its own. Raises AssertionError where a reader has missed an event."""
-    measured = []
-    for readers in CROWDS:
-        async with server.fresh_database() as database:
-            settings = Settings(data_dir=folder, database_url=database.service_url, port=0, streams_per_user=readers)
-            async with running(settings, API) as program:
-                assert program.api_url is not None
-                events = RATE * seconds
-                crowd = await _start("crowd", program.api_url, str(readers), str(events))
-                assert crowd.stdout is not None
-                assert await crowd.stdout.readline() == b"ready\n"
-                before = _own_seconds()
-                writer = await _start("writer", database.service_url, str(RATE), str(events))
-                await writer.wait()
-                latencies, pieces = msgspec.json.decode(await crowd.stdout.read(), type=tuple[list[float], int])
-                used = _own_seconds() - before
-                measured.append(
-                    Measured(
-                        readers=readers,
-                        p50=_percentile(latencies, 50),
-                        p99=_percentile(latencies, 99),
-                        processor=used / seconds,
-                        sends=pieces / readers / seconds,
-                    )
+async def run(place: Place) -> Outcome:
+    """Each crowd on a log of its own, in rounds that follow each other. Raises WrongRows where a reader has missed an
+    event, or had one twice."""
+    lines = []
+    for readers, target in CROWDS:
+        found = await _measure(place, readers)
+        scenario = f"append to SSE reader, {readers:,} readers, {RATE} events/s"
+        lines += [
+            alone(scenario, "p50", "ms", [each.p50 for each in found], better="less"),
+            alone(scenario, "p99", "ms", [each.p99 for each in found], better="less", target=target),
+            alone(scenario, "API", "cores", [each.processor for each in found], better="less"),
+        ]
+    return Outcome(lines)
+
+
+async def _measure(place: Place, readers: int) -> list[Found]:
+    found = []
+    async with place.server.fresh_database() as database:
+        folder = place.folder / f"readers-{readers}"
+        settings = Settings(data_dir=folder, database_url=database.service_url, port=0, streams_per_user=readers)
+        async with running(settings, API) as program:
+            assert program.api_url is not None
+            events = RATE * (WARM_UP + SECONDS * place.rounds)
+            crowd = await _start("crowd", program.api_url, str(readers), str(events))
+            assert crowd.stdout is not None
+            if await crowd.stdout.readline() != b"ready\n":
+                raise WrongRows("the readers could not begin: what they said is above")
+            writer = await _start("writer", database.service_url, str(RATE), str(events))
+            await asyncio.sleep(WARM_UP)
+            used = []
+            for _ in range(place.rounds):
+                before = time.process_time()
+                await asyncio.sleep(SECONDS)
+                used.append((time.process_time() - before) / SECONDS)
+            await writer.wait()
+            told = await crowd.stdout.read()
+            if not told:
+                raise WrongRows(f"a reader of {readers} has missed an event, or had one twice: see above")
+            latencies = msgspec.json.decode(told, type=list[list[float]])
+            for number, processor in enumerate(used):
+                # The first event of a round is at this position; every 20th is timed.
+                first = RATE * (WARM_UP + SECONDS * number)
+                window = sorted(
+                    each for one in latencies[first // 20 : first // 20 + RATE * SECONDS // 20] for each in one
                 )
-        print(measured[-1], file=sys.stderr, flush=True)
-    return measured
-
-
-def table(measured: Sequence[Measured]) -> str:
-    """For people."""
-    lines = [
-        f"{RATE} events a second to live readers; milliseconds from commit to reader",
-        "",
-        f"{'readers':>9}{'p50':>9}{'p99':>9}{'API, cores':>13}{'sends/s each':>15}",
-    ]
-    lines += [
-        f"{each.readers:9,}{each.p50:9.1f}{each.p99:9.1f}{each.processor:13.2f}{each.sends:15.1f}" for each in measured
-    ]
-    return "\n".join(lines)
+                found.append(Found(_percentile(window, 50), _percentile(window, 99), processor))
+                say(f"readers, {readers}  round {number + 1}/{place.rounds}  {found[-1]}")
+    return found
 
 
 async def crowd(url: str, readers: int, last: int) -> None:
-    """Prints `ready` when all are at the log's end, and in the end all latencies and how many pieces came."""
-    latencies: list[float] = []
-    pieces = 0
+    """Prints `ready` when all are at the log's end, and in the end, of every 20th position, what it took to each
+    reader, in milliseconds."""
+    latencies: list[list[float]] = [[] for _ in range(last // 20)]
     ready = asyncio.Semaphore(0)
     address = urlsplit(url)
 
     async def read() -> None:
-        nonlocal pieces
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         writer.write(b"GET /api/events/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         text, position = b"", 0
         while position < last:
             text += await reader.read(256 * 1024)
-            pieces += 1
             if b"event: caught-up" in text and position == 0:
                 ready.release()
             *frames, text = text.split(b"\n\n")
@@ -112,11 +123,11 @@ async def crowd(url: str, readers: int, last: int) -> None:
                 if at < 0:
                     continue
                 position += 1
-                assert int(frame[at + 4 : frame.index(b"\n", at)]) == position
+                assert int(frame[at + 4 : frame.index(b"\n", at)]) == position, f"after {position - 1} came {frame!r}"
                 if position % 20 == 0:
                     begun = frame.index(b'"time":"') + 8
-                    time = datetime.fromisoformat(frame[begun : frame.index(b'"', begun)].decode())
-                    latencies.append((now - time).total_seconds() * 1000)
+                    recorded = datetime.fromisoformat(frame[begun : frame.index(b'"', begun)].decode())
+                    latencies[position // 20 - 1].append((now - recorded).total_seconds() * 1000)
         writer.close()
 
     reading = [asyncio.create_task(read()) for _ in range(readers)]
@@ -124,7 +135,7 @@ async def crowd(url: str, readers: int, last: int) -> None:
         await ready.acquire()
     print("ready", flush=True)
     await asyncio.gather(*reading)
-    print(msgspec.json.encode((latencies, pieces)).decode())
+    print(msgspec.json.encode(latencies).decode())
 
 
 async def write(url: str, rate: int, events: int) -> None:
@@ -148,13 +159,9 @@ async def _start(*arguments: str) -> asyncio.subprocess.Process:
     )
 
 
-def _own_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def _percentile(values: list[float], percent: int) -> float:
-    return sorted(values)[len(values) * percent // 100]
+    """Of values in order."""
+    return values[len(values) * percent // 100]
 
 
 if __name__ == "__main__":

@@ -11,18 +11,20 @@ import asyncio
 import hashlib
 import multiprocessing
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 import duckdb
 import msgspec
 
 from events.types.segment import ResultColumn
 from service.results.convert import csv_to_parquet
+from tests.bench.lines import alone, beside
+from tests.bench.place import Outcome, Place
+from tests.bench.rounds import in_turns
 
 COLUMNS = (
     ResultColumn("id", "LONG"), ResultColumn("user_key", "STRING"), ResultColumn("day", "DATE"),
@@ -38,24 +40,6 @@ COPY (SELECT n AS id, md5(n::VARCHAR) AS user_key, DATE '2025-01-01' + (n % 365)
         FROM range({rows}) AS t(n)) TO '{file}' (HEADER)
 """
 ROW_BYTES = 125
-
-
-class Contender(msgspec.Struct, frozen=True):
-    """Megabytes of CSV a second, the median and the edges; `ratio` is ours to theirs, the median of the rounds' own;
-    `held` is how many megabytes the process held at most."""
-
-    name: str
-    median: float
-    slowest: float
-    fastest: float
-    ratio: float
-    held: float
-
-
-class Results(msgspec.Struct, frozen=True):
-    contenders: list[Contender]
-    megabytes: float
-    rounds: int
 
 
 def convert(file: Path) -> None:
@@ -77,61 +61,57 @@ def digest(file: Path) -> None:
         hashlib.file_digest(content, "sha256")
 
 
-OURS = "CSV to Parquet, ours"
-CONTENDERS: dict[str, Callable[[Path], None]] = {OURS: convert, "DuckDB's COPY": copy, "SHA-256": digest}
+OURS = "csv_to_parquet"
+COPY = "DuckDB's COPY"
+DIGEST = "SHA-256 of the file"
+CONTENDERS: dict[str, Callable[[Path], None]] = {OURS: convert, COPY: copy, DIGEST: digest}
 
 
-def run(megabytes: int, rounds: int) -> Results:
-    """Says on standard error what it is doing."""
-    seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    held: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+class Found(msgspec.Struct, frozen=True):
+    """Megabytes of CSV a second, and how many megabytes the process has held at most."""
+
+    rate: float
+    held: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:,.0f} MB/s"
+
+
+async def run(place: Place) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="report-builder-bench-", dir="/var/tmp") as folder:
         file = Path(folder) / "result.csv"
         with duckdb.connect() as database:
             database.execute("SET enable_progress_bar = false")
-            database.execute(MAKE.format(rows=megabytes * 1_000_000 // ROW_BYTES, file=file))
-        size = file.stat().st_size / 1e6
-        for number in range(rounds):
-            for name in CONTENDERS:
-                with multiprocessing.get_context("spawn").Pool(1) as pool:
-                    took, most = pool.apply(_measure, (name, file))
-                seconds[name].append(took)
-                held[name].append(most)
-                print(f"round {number + 1}/{rounds}  {name}: {size / took:,.0f} MB/s", file=sys.stderr, flush=True)
-    contenders = [
-        Contender(
-            name=name,
-            median=size / median(times),
-            slowest=size / max(times),
-            fastest=size / min(times),
-            ratio=median(theirs / ours for ours, theirs in zip(seconds[OURS], times, strict=True)),
-            held=max(held[name]),
+            rows = (50 if place.quick else 250) * 1_000_000 // ROW_BYTES
+            database.execute(MAKE.format(rows=rows, file=file))
+        found = await in_turns(
+            "results",
+            {name: partial(asyncio.to_thread, _in_own_process, name, file) for name in CONTENDERS},
+            place.rounds,
         )
-        for name, times in seconds.items()
-    ]
-    return Results(contenders, size, rounds)
+        size = file.stat().st_size / 1e6
+    scenario = f"results, {size:.0f} MB of CSV"
+    rates = {name: [each.rate for each in measured] for name, measured in found.items()}
+    return Outcome(
+        [
+            *(
+                beside(scenario, "to Parquet", "MB/s", rates[OURS], other, rates[other], better="more")
+                for other in (COPY, DIGEST)
+            ),
+            alone(scenario, "memory", "MB", [each.held for each in found[OURS]], better="less"),
+        ]
+    )
 
 
-def _measure(name: str, file: Path) -> tuple[float, float]:
-    """Seconds, and the megabytes that this process has held at most."""
+def _in_own_process(name: str, file: Path) -> Found:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_measure, (name, file))
+
+
+def _measure(name: str, file: Path) -> Found:
     started = time.perf_counter()
     CONTENDERS[name](file)
-    took = time.perf_counter() - started
+    seconds = time.perf_counter() - started
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
-    return took, int(found[1]) / 1000
-
-
-def table(results: Results) -> str:
-    """For people."""
-    lines = [
-        f"A result of {results.megabytes:,.0f} MB, medians of {results.rounds} rounds in turns",
-        "",
-        f"{'MB/s':26}{'median':>9}{'min':>9}{'max':>9}{'ours is':>10}{'MB held':>10}",
-    ]
-    for each in results.contenders:
-        ratio = "" if each.name == OURS else f"{each.ratio:.2f} ×"
-        lines.append(
-            f"{each.name:26}{each.median:9,.0f}{each.slowest:9,.0f}{each.fastest:9,.0f}{ratio:>10}{each.held:10,.0f}"
-        )
-    return "\n".join(lines)
+    return Found(file.stat().st_size / 1e6 / seconds, int(found[1]) / 1000)
