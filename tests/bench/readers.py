@@ -74,11 +74,11 @@ async def _measure(place: Place, readers: int) -> list[Found]:
         async with running(settings, API) as program:
             assert program.api_url is not None
             events = RATE * (WARM_UP + SECONDS * place.rounds)
-            crowd = await _start("crowd", program.api_url, str(readers), str(events))
+            crowd = await start("crowd", program.api_url, str(readers), str(events))
             assert crowd.stdout is not None
             if await crowd.stdout.readline() != b"ready\n":
                 raise WrongRows("the readers could not begin: what they said is above")
-            writer = await _start("writer", database.service_url, str(RATE), str(events))
+            writer = await start("writer", database.service_url, str(RATE), str(events))
             await asyncio.sleep(WARM_UP)
             used = []
             for _ in range(place.rounds):
@@ -153,7 +153,8 @@ async def write(url: str, rate: int, events: int) -> None:
     await pool.close()
 
 
-async def _start(*arguments: str) -> asyncio.subprocess.Process:
+async def start(*arguments: str) -> asyncio.subprocess.Process:
+    """A process of this module: `crowd` or `writer`, with what these take."""
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.readers", *arguments, stdout=asyncio.subprocess.PIPE
     )

@@ -13,7 +13,7 @@ async def in_turns(
     scenario: str,
     contenders: Mapping[str, Callable[[], Awaitable[Found]]],
     rounds: int,
-    said: Callable[[Found], str] = str,
+    told: Callable[[Found], str] = str,
 ) -> dict[str, list[Found]]:
     """What each has found in each round; says on standard error how far it is."""
     found: dict[str, list[Found]] = {name: [] for name in contenders}
@@ -21,7 +21,7 @@ async def in_turns(
     for number in range(rounds):
         for name in names:
             found[name].append(await contenders[name]())
-            say(f"{scenario}  round {number + 1}/{rounds}  {name}: {said(found[name][-1])}")
+            say(f"{scenario}  round {number + 1}/{rounds}  {name}: {told(found[name][-1])}")
         names = names[1:] + names[:1]
     return found
 
