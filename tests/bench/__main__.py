@@ -33,6 +33,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
@@ -41,13 +42,14 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from tests.bench.lines import Line, Spread, markdown, noticed, table
+from tests.bench.lines import Line
 from tests.bench.measuring import NotDurable, WrongRows, require_durability
 from tests.bench.pgbench import PgbenchFailed, PgbenchMissing
-from tests.bench.place import Outcome, Place, Scenario
+from tests.bench.place import Place, Scenario
 from tests.bench.profiles import Profiler
+from tests.bench.report import Report, keep, told, unwanted
 from tests.bench.rounds import say
-from tests.bench.surroundings import Machine, Surroundings
+from tests.bench.surroundings import Machine
 from tests.bench.tasks import LibraryMissing
 from tests.deployment import ROOT
 from tests.postgres import start_server
@@ -58,30 +60,10 @@ ALL = (
 )  # fmt: skip
 BY_NAME = ("activity", "results", "ui", "scale")
 
-RECORDED = Path(__file__).with_name("recorded.json")
-TABLE = ROOT / "docs" / "performance-table.md"
-"""The last full table, which docs/performance.md explains."""
-
 WRONG = (NotDurable, WrongRows, PgbenchMissing, PgbenchFailed, LibraryMissing)
 
-
-class Report(msgspec.Struct, frozen=True):
-    """A whole run. `wrong` names the scenarios that did not come to their end, with the reason."""
-
-    at: datetime
-    seconds: float
-    surroundings: Surroundings
-    lines: list[Line]
-    figures: dict[str, object]
-    wrong: dict[str, str]
-
-
-class Recorded(msgspec.Struct, frozen=True):
-    """What later runs are compared with: by the name of its line, what counted."""
-
-    at: datetime
-    commit: str
-    lines: dict[str, Spread]
+LAST = ROOT / "var" / "bench" / "last.json"
+"""Where the figures of the last run are kept."""
 
 
 def main() -> int:
@@ -90,9 +72,11 @@ def main() -> int:
     )
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join((*ALL, *BY_NAME)))
     parser.add_argument("--quick", action="store_true", help="fewer rounds, of less")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="everything, with what it was measured on")
+    parser.add_argument(
+        "--json", metavar="FILE", type=Path, default=LAST, help="where all figures go; var/bench/last.json"
+    )
     parser.add_argument("--profile", metavar="FOLDER", type=Path, help="profiles of processes and statements")
-    parser.add_argument("--record", action="store_true", help="keep the ratios, for later runs to be compared with")
+    parser.add_argument("--record", action="store_true", help="keep the ratios, to compare later runs with")
     options = parser.parse_args()
     if unknown := set(options.scenarios) - {*ALL, *BY_NAME}:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join((*ALL, *BY_NAME))}")
@@ -110,7 +94,12 @@ def main() -> int:
             asyncio.run(postgres.stop())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return tell(report, options.json, record=options.record)
+    print(told(report))
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    if options.record:
+        keep(report, full=set(ALL) <= set(report.scenarios))
+    return 1 if unwanted(report) else 0
 
 
 async def measure(place: Place, names: Sequence[str]) -> Report:
@@ -125,59 +114,30 @@ async def measure(place: Place, names: Sequence[str]) -> Report:
         run: Scenario = import_module(f"tests.bench.{name}").run
         try:
             await require_durability(place.server)
-            outcome: Outcome = await run(place)
+            outcome = await run(place)
         except WRONG as error:
             wrong[name] = str(error)
-            say(f"{name}: {error}")
-            continue
-        lines += outcome.lines
-        if outcome.figures is not None:
-            figures[name] = outcome.figures
-        if outcome.text:
-            print(f"{outcome.text}\n", flush=True)
-        say(f"{name} took {time.monotonic() - at:.0f} s")
+        except Exception as error:
+            traceback.print_exc()
+            wrong[name] = f"{type(error).__name__}, see above"
+        else:
+            lines += outcome.lines
+            if outcome.figures is not None:
+                figures[name] = outcome.figures
+            if outcome.text:
+                print(f"{outcome.text}\n", flush=True)
+        say(f"{name} took {time.monotonic() - at:.0f} s" + (f" and went wrong: {wrong[name]}" if name in wrong else ""))
     machine.measure()
-    surroundings = await machine.surroundings(place.server)
-    return Report(datetime.now(UTC), time.monotonic() - begun, surroundings, lines, figures, wrong)
-
-
-def tell(report: Report, json: Path | None, *, record: bool) -> int:
-    """Prints what a person wants to read, writes what a program does; the exit code."""
-    on = report.surroundings
-    print(table(report.lines))
-    print(
-        f"\n{report.seconds / 60:.0f} min on {on.processors} × {on.processor}, {on.memory_gib} GiB, {on.system};"
-        f" Python {on.python}, PostgreSQL {on.postgresql}, fsync {on.settings['fsync']}; commit {on.commit}."
-        f"\nThe machine: the same work differed by {on.noise:.0%} between quartiles; {on.stolen:.0%} of its time went"
-        " to others."
+    return Report(
+        at=datetime.now(UTC),
+        seconds=time.monotonic() - begun,
+        scenarios=tuple(names),
+        quick=place.quick,
+        surroundings=await machine.surroundings(place.server),
+        lines=lines,
+        figures=figures,
+        wrong=wrong,
     )
-    missed = [line.name for line in report.lines if line.missed]
-    worse = noticed(report.lines, _recorded().lines if RECORDED.exists() else {})
-    for title, sentences in (
-        ("Missed", missed),
-        ("Much worse than recorded", worse),
-        ("Went wrong", [f"{name}: {reason}" for name, reason in report.wrong.items()]),
-    ):
-        if sentences:
-            print(f"\n{title}:\n  " + "\n  ".join(sentences))
-    if json:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    if record:
-        keep(report)
-    return 1 if missed or worse or report.wrong else 0
-
-
-def keep(report: Report) -> None:
-    """Replaces what is recorded of the lines that were measured, and the table of the documentation."""
-    known = dict(_recorded().lines) if RECORDED.exists() else {}
-    known.update({line.name: line.judged for line in report.lines if line.ratio})
-    recorded = Recorded(report.at, report.surroundings.commit, dict(sorted(known.items())))
-    RECORDED.write_bytes(msgspec.json.format(msgspec.json.encode(recorded)) + b"\n")
-    TABLE.write_text(markdown(report.lines) + "\n")
-
-
-def _recorded() -> Recorded:
-    return msgspec.json.decode(RECORDED.read_bytes(), type=Recorded)
 
 
 if __name__ == "__main__":

@@ -99,22 +99,6 @@ def worse_than(recorded: Spread, line: Line) -> float:
     return worse / good if good else float("inf")
 
 
-def noticed(lines: Sequence[Line], recorded: dict[str, Spread]) -> list[str]:
-    """A sentence for each line that is much worse than it was recorded."""
-    sentences = []
-    for line in lines:
-        # Figures of other machines say nothing; ratios do.
-        if line.ratio is None or line.name not in recorded:
-            continue
-        factor = worse_than(recorded[line.name], line)
-        if factor > NOTICED:
-            sentences.append(
-                f"{line.name}: {line.judged.median:.3g} × now, {recorded[line.name].median:.3g} × as recorded:"
-                f" {factor:.1f} times worse"
-            )
-    return sentences
-
-
 def number(value: float) -> str:
     """With as many digits as say something."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
