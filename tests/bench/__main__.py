@@ -72,9 +72,7 @@ def main() -> int:
     )
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join((*ALL, *BY_NAME)))
     parser.add_argument("--quick", action="store_true", help="fewer rounds, of less")
-    parser.add_argument(
-        "--json", metavar="FILE", type=Path, default=LAST, help="where all figures go; var/bench/last.json"
-    )
+    parser.add_argument("--json", metavar="FILE", type=Path, default=LAST, help="for all figures")
     parser.add_argument("--profile", metavar="FOLDER", type=Path, help="profiles of processes and statements")
     parser.add_argument("--record", action="store_true", help="keep the ratios, to compare later runs with")
     options = parser.parse_args()

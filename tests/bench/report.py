@@ -32,8 +32,8 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What later runs are compared with: what counted of each line, by its name. Ratios alone: other figures say nothing
-    of another machine."""
+    """What later runs are compared with: the ratio of each line that has one, by the line's name. Other figures say
+    nothing of another machine."""
 
     at: datetime
     commit: str
@@ -63,7 +63,7 @@ def unwanted(report: Report) -> dict[str, list[str]]:
     """What makes the run fail, by kind; empty where nothing does."""
     found = {
         "Missed": [line.name for line in report.lines if line.missed],
-        "Much worse than recorded": noticed(report.lines, _recorded().lines),
+        "Much worse than recorded": noticed(report.lines, _recorded()),
         "Went wrong": [f"{name}: {reason}" for name, reason in report.wrong.items()],
     }
     return {kind: sentences for kind, sentences in found.items() if sentences}
@@ -85,9 +85,7 @@ def noticed(lines: Sequence[Line], recorded: Mapping[str, Spread]) -> list[str]:
 
 def keep(report: Report, *, full: bool) -> None:
     """Replaces what is recorded of the lines that were measured, and after a full run the table of the document."""
-    known = _recorded().lines | {line.name: line.ratio for line in report.lines if line.ratio}
-    if full:
-        known = {line.name: line.ratio for line in report.lines if line.ratio}
+    known = ({} if full else _recorded()) | {line.name: line.ratio for line in report.lines if line.ratio}
     recorded = Recorded(report.at, report.surroundings.commit, dict(sorted(known.items())))
     RECORDED.write_bytes(msgspec.json.format(msgspec.json.encode(recorded)) + b"\n")
     if full and not report.quick and not report.wrong:
@@ -97,7 +95,5 @@ def keep(report: Report, *, full: bool) -> None:
         DOCUMENT.write_text(before + text + after)
 
 
-def _recorded() -> Recorded:
-    if not RECORDED.exists():
-        return Recorded(datetime.min, "", {})
-    return msgspec.json.decode(RECORDED.read_bytes(), type=Recorded)
+def _recorded() -> dict[str, Spread]:
+    return msgspec.json.decode(RECORDED.read_bytes(), type=Recorded).lines if RECORDED.exists() else {}
