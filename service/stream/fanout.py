@@ -29,8 +29,8 @@ CHUNK_BYTES = 64 * 1024
 KEPT_BYTES = 16 * 1024 * 1024
 
 # All live readers are woken at most once in this time for each of them, in seconds. To wake one and to write to its
-# socket takes about a third of it: the more readers there are the more events come in one chunk, and time is left.
-PAUSE_PER_READER = 0.0002
+# socket takes about as long: the more readers there are the more events come in one chunk, and half of the time is left.
+PAUSE_PER_READER = 0.0001
 
 
 class Chunk(msgspec.Struct, frozen=True):
