@@ -29,7 +29,7 @@ CHUNK_BYTES = 64 * 1024
 KEPT_BYTES = 16 * 1024 * 1024
 
 # All live readers are woken at most once in this time for each of them, in seconds. To wake one and to write to its
-# socket takes about as long: the more readers there are the more events come in one chunk, and half of the time is left.
+# socket takes about as long: the more readers there are the more events come in one chunk, and half the time is left.
 PAUSE_PER_READER = 0.0001
 
 

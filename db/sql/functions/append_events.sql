@@ -58,21 +58,23 @@ BEGIN
   PERFORM FROM append_lock WHERE one FOR NO KEY UPDATE;
 
   -- From here on each statement has a snapshot that sees every earlier append.
-  SELECT l.position, l.recorded_at INTO _last, recorded_at
+  SELECT l.position, l.recorded_at,
+         (SELECT array_agg(e.ordinal) FROM unnest(event_ids) WITH ORDINALITY AS e(id, ordinal)
+            JOIN report_builder_audit a ON a.id = e.id)
+    INTO _last, recorded_at, _known
     FROM report_builder_audit l ORDER BY l.position DESC LIMIT 1;
   _last := coalesce(_last, 0);
   recorded_at := greatest(clock_timestamp(), recorded_at);
 
-  SELECT array_agg(e.ordinal) INTO _known
-    FROM unnest(event_ids) WITH ORDINALITY AS e(id, ordinal)
-    JOIN report_builder_audit a ON a.id = e.id;
   _keyed := cardinality(array_remove(request_keys, NULL)) > 0;
   statuses := array_fill(NULL::int, ARRAY[_requests]);
   answers := array_fill(NULL::text, ARRAY[_requests]);
 
   -- Most batches are single events, new ones, for streams that are where they are expected: these are weighed at once.
-  _alike := _requests = _events AND write_requests = event_writes AND _known IS NULL AND NOT (_keyed AND EXISTS (
-    SELECT FROM unnest(request_keys) AS r(key) JOIN idempotency_keys k ON k.key = r.key));
+  _alike := _requests = _events AND write_requests = event_writes AND _known IS NULL;
+  IF _alike AND _keyed THEN
+    _alike := NOT EXISTS (SELECT FROM unnest(request_keys) AS r(key) JOIN idempotency_keys k ON k.key = r.key);
+  END IF;
   IF _alike THEN
     SELECT array_agg(w.head ORDER BY w.ordinal) INTO _heads
       FROM (SELECT w.*, coalesce((SELECT a.stream_version FROM report_builder_audit a WHERE a.stream = w.stream
