@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
 
 import asyncpg
+import msgspec
 
 from db.pool import Connection, Pool
 from events.envelope import RecordedEvent
@@ -34,10 +36,13 @@ SELECT {COLUMNS}
  ORDER BY position
 """  # noqa: S608
 
+# Times as JSON, which is decoded in a fifth of the time that their binary form takes here.
 _PACKED = f"""
-SELECT {", ".join(f"array_agg({column})" for column in COLUMNS.split(", "))}
+SELECT {", ".join(f"array_agg({column})" for column in COLUMNS.split(", ")[:-1])}, json_agg(recorded_at)
   FROM (SELECT * FROM report_builder_audit WHERE position > $1 ORDER BY position LIMIT $2) a
 """  # noqa: S608
+
+_TIMES: msgspec.json.Decoder[list[datetime]] = msgspec.json.Decoder(list[datetime])
 
 
 class LogDamaged(Exception):
@@ -83,8 +88,11 @@ async def read_span(connection: Connection | Pool, after: int, until: int) -> li
         return await read_after(connection, after, limit)
     if packed is None or packed[0] is None:
         return []
-    _refuse_gaps(after, packed[0])
-    return list(map(RecordedEvent, *packed))
+    *columns, times = packed
+    _refuse_gaps(after, columns[0])
+    # They come in the session's time zone.
+    recorded_at = [at.astimezone(UTC) for at in _TIMES.decode(times)]
+    return list(map(RecordedEvent, *columns, recorded_at))
 
 
 async def read_log(connection: Connection, after: int, until: int) -> AsyncIterator[list[RecordedEvent]]:

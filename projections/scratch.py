@@ -57,9 +57,8 @@ class Scratch:
         """Applies the log up to `end`, which is asked again when it is reached, as the log goes on meanwhile.
         Raises CannotApply, LogDamaged."""
         try:
-            with no_collector():
-                while self.position < (target := await end(self.reader)):
-                    await self._build(target, progress)
+            while self.position < (target := await end(self.reader)):
+                await self._build(target, progress)
         finally:
             await self._settled()
         await self.keep()
@@ -140,7 +139,8 @@ async def open_scratch(url: str) -> AsyncIterator[Scratch]:
     async with _connection(url) as connection, _connection(url) as reader:
         if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext('report_builder_rebuild'))"):
             raise RebuildRunning("another rebuild or verification is at work; see `report-builder projections status`")
-        yield Scratch(connection, reader, await begin(connection))
+        with no_collector():
+            yield Scratch(connection, reader, await begin(connection))
 
 
 async def begin(connection: Connection) -> int:
