@@ -96,7 +96,7 @@ async def read_span(connection: Connection | Pool, after: int, until: int) -> li
 
 
 async def read_log(connection: Connection, after: int, until: int) -> AsyncIterator[list[RecordedEvent]]:
-    """All events after `after` up to `until`, or to the log's end, span by span; the database reads the next one while
+    """All events after `after` up to `until`, or to the log's end, pack by pack; the database makes the next one while
     the caller has this one. Raises LogDamaged at a gap.
 
     The connection is not to be used for anything else until then.
