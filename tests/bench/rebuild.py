@@ -77,6 +77,7 @@ async def run(place: Place) -> Outcome:
         say(f"rebuild  projector: {projector}")
         contenders = {EMPTY: bench.empty, EQUAL: bench.equal, MEMORY: bench.memory, COPY: bench.copy}
         found = await in_turns("rebuild", contenders, place.rounds)
+        await bench.verified()
     long, apart, verified = await _long(place)
     rates = {name: [each.rate for each in measured] for name, measured in found.items()}
     lines = [
@@ -115,7 +116,7 @@ async def _long(place: Place) -> tuple[list[Measured], Apart, Measured]:
         for _ in range(1 if place.quick else LONG_ROUNDS):
             measured.append(await bench.empty())
             say(f"rebuild of {_long_events(place):,} events: {measured[-1]}")
-        return measured, await apart(place, database), await bench.verified()
+        return measured, await rebuild_apart(place, database), await bench.verified()
 
 
 def _long_events(place: Place) -> int:
@@ -126,7 +127,7 @@ async def at_scale(place: Place, events: int) -> list[Line]:
     """The lines of one rebuild of so many events, onto empty tables, by a process of its own."""
     async with place.server.fresh_database() as database:
         await fill_history(database, events)
-        found = await apart(place, database)
+        found = await rebuild_apart(place, database)
         await _Bench(place, database).verified()
     scenario = f"{EMPTY}, {events:,} events"
     return [
@@ -135,7 +136,7 @@ async def at_scale(place: Place, events: int) -> list[Line]:
     ]
 
 
-async def apart(place: Place, database: Database) -> Apart:
+async def rebuild_apart(place: Place, database: Database) -> Apart:
     """The command, as an operator runs it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("REPORT_BUILDER_")}
     begun = time.perf_counter()
