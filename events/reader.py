@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
 
 import asyncpg
+import msgspec
 
 from db.pool import Connection, Pool
 from events.envelope import RecordedEvent
@@ -17,6 +22,10 @@ COLUMNS = (
 
 LAST_VERSION = 2**31 - 1
 
+PACK = 300
+"""So many events at a time for who reads all of the log: with less the round trips count; answers of more than half a
+megabyte cost both sides twice the time, as each one's memory is asked of the system anew."""
+
 
 # Stream by stream, each by the index of its versions, whatever the planner thinks of their number.
 OF_STREAMS = f"""
@@ -27,10 +36,13 @@ SELECT {COLUMNS}
  ORDER BY position
 """  # noqa: S608
 
+# Times as JSON, which is decoded in a fifth of the time that their binary form takes here.
 _PACKED = f"""
-SELECT {", ".join(f"array_agg({column})" for column in COLUMNS.split(", "))}
+SELECT {", ".join(f"array_agg({column})" for column in COLUMNS.split(", ")[:-1])}, json_agg(recorded_at)
   FROM (SELECT * FROM report_builder_audit WHERE position > $1 ORDER BY position LIMIT $2) a
 """  # noqa: S608
+
+_TIMES: msgspec.json.Decoder[list[datetime]] = msgspec.json.Decoder(list[datetime])
 
 
 class LogDamaged(Exception):
@@ -65,16 +77,52 @@ async def read_after(
     return [_event(row) for row in rows]
 
 
-async def read_span(connection: Connection | Pool, position: int, limit: int) -> list[RecordedEvent]:
-    """What `read_after` answers, for who reads all of the log: in a third of the time, as the database packs it."""
+async def read_span(connection: Connection | Pool, after: int, until: int) -> list[RecordedEvent]:
+    """The first few hundred events after `after`, none beyond `until`: what `read_after` answers, for who reads all of
+    the log, in a third of the time, as the database packs them. Raises LogDamaged at a gap."""
+    if (limit := min(PACK, until - after)) <= 0:
+        return []
     try:
-        packed = await connection.fetchrow(_PACKED, position, limit)
+        packed = await connection.fetchrow(_PACKED, after, limit)
     except asyncpg.ProgramLimitExceededError:  # more than a gigabyte of bodies
-        return await read_after(connection, position, limit)
+        return await read_after(connection, after, limit)
     if packed is None or packed[0] is None:
         return []
-    _refuse_gaps(position, packed[0])
-    return list(map(RecordedEvent, *packed))
+    *columns, times = packed
+    _refuse_gaps(after, columns[0])
+    # They come in the session's time zone.
+    recorded_at = [at.astimezone(UTC) for at in _TIMES.decode(times)]
+    return list(map(RecordedEvent, *columns, recorded_at))
+
+
+async def read_log(connection: Connection, after: int, until: int) -> AsyncIterator[list[RecordedEvent]]:
+    """All events after `after` up to `until`, or to the log's end, pack by pack; the database makes the next one while
+    the caller has this one. Raises LogDamaged at a gap.
+
+    The connection is not to be used for anything else until then.
+    """
+    ahead = asyncio.create_task(read_span(connection, after, until))
+    try:
+        while events := await ahead:
+            ahead = asyncio.create_task(read_span(connection, events[-1].position, until))
+            await asyncio.sleep(0)  # so that it is asked for now
+            yield events
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def no_collector() -> Iterator[None]:
+    """For a process that does nothing but read the log: events refer to nothing that refers to them, and there are
+    many: looking through all of them again and again finds nothing, and takes as long as reading them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 async def read_stream(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from operator import attrgetter
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta, inspect
+from msgspec.structs import astuple
 
 from db.pool import Connection
 
@@ -171,7 +171,7 @@ class Rows:
                 continue
             table = held.table
             again = [getattr(held.changed[known], table.key) for known in held.stored & held.changed.keys()]
-            taken.append(Changes(table, again, list(map(attrgetter(*columns(table)), held.changed.values()))))
+            taken.append(Changes(table, again, list(map(astuple, held.changed.values()))))
             self._written(held)
         return taken
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
 from pathlib import Path
 
@@ -21,13 +20,12 @@ import events
 import projections
 from db.pool import Connection, OwnConnection
 from events.envelope import RecordedEvent
-from events.reader import LogDamaged, read_span
+from events.reader import LogDamaged, no_collector, read_log, read_span
 from projections.rows import Changes, Rows, copy_changes
 from projections.runner import TABLES, fold, want_rows
 
 SCHEMA = "report_builder_rebuild"
 
-BATCH = 2000
 SPAN = 50_000
 MAX_ROWS = 200_000
 """Rows that are kept in memory from one span to the next: about a kilobyte each."""
@@ -59,9 +57,8 @@ class Scratch:
         """Applies the log up to `end`, which is asked again when it is reached, as the log goes on meanwhile.
         Raises CannotApply, LogDamaged."""
         try:
-            with _no_collector():
-                while self.position < (target := await end(self.reader)):
-                    await self._build(target, progress)
+            while self.position < (target := await end(self.reader)):
+                await self._build(target, progress)
         finally:
             await self._settled()
         await self.keep()
@@ -72,7 +69,7 @@ class Scratch:
         await self._settled()
         await self.connection.execute("UPDATE rebuild_progress SET target = $1", target)
         begun = self.position
-        async for batch in self._batches(target):
+        async for batch in read_log(self.reader, self.position, target):
             await self._apply(batch)
             if self.position - self._begun >= SPAN or len(self._rows) > 2 * MAX_ROWS:
                 await self._begin_keeping()
@@ -83,7 +80,7 @@ class Scratch:
     async def catch_up(self, target: int) -> None:
         """Applies what is left up to the position, in the transaction that the connection has open."""
         while self.position < target:
-            batch = await read_span(self.connection, self.position, min(BATCH, target - self.position))
+            batch = await read_span(self.connection, self.position, target)
             if not batch:
                 raise _ends_early(self.position, target)
             await self._apply(batch)
@@ -127,22 +124,6 @@ class Scratch:
         fold(batch, self._rows)
         self.position = batch[-1].position
 
-    async def _batches(self, target: int) -> AsyncIterator[list[RecordedEvent]]:
-        """The events up to the target; the database reads the next batch while the caller has this one."""
-
-        async def read(after: int) -> list[RecordedEvent]:
-            return await read_span(self.reader, after, min(BATCH, target - after)) if after < target else []
-
-        ahead = asyncio.create_task(read(self.position))
-        try:
-            while batch := await ahead:
-                ahead = asyncio.create_task(read(batch[-1].position))
-                await asyncio.sleep(0)  # so that it is asked for now
-                yield batch
-        finally:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)
-
 
 def _ends_early(position: int, target: int) -> LogDamaged:
     return LogDamaged(f"the log ends at position {position}, but the read models have applied position {target}")
@@ -158,7 +139,8 @@ async def open_scratch(url: str) -> AsyncIterator[Scratch]:
     async with _connection(url) as connection, _connection(url) as reader:
         if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext('report_builder_rebuild'))"):
             raise RebuildRunning("another rebuild or verification is at work; see `report-builder projections status`")
-        yield Scratch(connection, reader, await begin(connection))
+        with no_collector():
+            yield Scratch(connection, reader, await begin(connection))
 
 
 async def begin(connection: Connection) -> int:
@@ -187,19 +169,6 @@ async def _connection(url: str) -> AsyncIterator[OwnConnection]:
     finally:
         with contextlib.suppress(Exception):  # what has ended the work says more
             await connection.close(timeout=5)
-
-
-@contextlib.contextmanager
-def _no_collector() -> Iterator[None]:
-    """Rows refer to nothing that refers to them, and there are many: looking through all of them again and again finds
-    nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @cache

@@ -15,6 +15,7 @@ import pytest
 
 from db.migrations import migrate_up
 from db.pool import Pool, open_pool
+from events import reader
 from events.envelope import new_id
 from events.reader import LogDamaged, read_after, read_head
 from events.types.log import ProjectionRebuilt
@@ -214,7 +215,7 @@ async def test_a_rebuild_spans_many_batches(database: Database, pool: Pool, log:
         await record_moves(log, collection_id, segment_id, *MOVES)
     await project(pool)
     before, head = await table_rows(pool), await read_head(pool)
-    assert head > 2 * 2000
+    assert head > 2 * reader.PACK
     assert await found(database) == (head, Difference())
     assert await table_rows(pool) == before
 
@@ -324,7 +325,7 @@ async def test_a_rebuild_that_is_killed_while_it_builds_goes_on_from_the_last_sp
     database: Database, pool: Pool, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Again and again, with hardly any rows in memory; what comes out is what the projector makes."""
-    monkeypatch.setattr(scratch, "BATCH", 150)
+    monkeypatch.setattr(reader, "PACK", 150)
     monkeypatch.setattr(scratch, "SPAN", 400)
     monkeypatch.setattr(scratch, "MAX_ROWS", 50)
     events = 6000
