@@ -135,8 +135,9 @@ QUERIES: list[tuple[str, str]] = [
     (
         "report_data_weeks_dispatchable_idx",
         f"SELECT segment_id FROM report_data_weeks WHERE collection_id = {COLLECTION}"
-        " AND (status = 'pending' OR (status = 'waiting' AND retry_at <= clock_timestamp()))"
-        " ORDER BY week_start LIMIT 10",
+        " AND status IN ('pending', 'waiting') AND stalled IS NULL AND front_at IS NULL"
+        " AND (status = 'pending' OR retry_at <= clock_timestamp())"
+        " ORDER BY collection_id DESC, front_at DESC, week_start DESC LIMIT 10",
     ),
     (
         "report_data_collections_lookback_config_idx",
@@ -179,6 +180,15 @@ QUERIES: list[tuple[str, str]] = [
     (
         "report_data_collections_unfinished_idx",
         "SELECT collection_id FROM report_data_collections WHERE finished_at IS NULL ORDER BY created_at",
+    ),
+    (
+        "report_data_collections_admittable_idx",
+        "SELECT collection_id FROM report_data_collections WHERE instance_id = 'amc7' AND lane = 'bulk'"
+        " AND finished_at IS NULL AND paused IS NULL AND held IS NULL AND cancelled IS NULL",
+    ),
+    (
+        "segment_leases_collection_idx",
+        f"SELECT count(*) FROM segment_leases WHERE collection_id = {COLLECTION} AND holds_slot",
     ),
     (
         "workflow_schedules_schedule_config_idx",
