@@ -46,8 +46,12 @@ FORGET = "SELECT forget_idempotency_keys(), forget_credentials(), forget_slot_tu
 # Segments that one look ends; the next goes on. The writer takes more, but not at the cost of what else it has.
 CANCEL_BATCH = 500
 
-# Slots that one call may give: more than an instance has, few enough to keep the locks short.
-BATCH = 50
+# Slots that one call may give. The looking costs the same for one as for all, the giving 0.2 ms each, in which nobody
+# else appends.
+BATCH = 200
+
+# Leases that one call renews, each with an append of its own.
+RENEWED = 50
 
 
 class Admission:
@@ -106,7 +110,7 @@ class Admission:
 
     async def admit(self) -> int:
         """Gives free slots and publishes the orders; answers how many."""
-        rows = await self._pool.fetch("SELECT * FROM admit_segments($1, $2)", _ids(), self._settings.lease_margin)
+        rows = await self._pool.fetch("SELECT * FROM admit_segments($1, $2)", _ids(BATCH), self._settings.lease_margin)
         metrics.dispatched("admitted", len(rows))
         await self._publish(rows)
         return len(rows)
@@ -116,14 +120,14 @@ class Admission:
         total = 0
         while True:
             rows = await self._pool.fetch(
-                "SELECT * FROM renew_expired_leases($1, $2)", _ids(), self._settings.lease_margin
+                "SELECT * FROM renew_expired_leases($1, $2)", _ids(RENEWED), self._settings.lease_margin
             )
             if rows:
                 log.info("leases_renewed", segments=len(rows))
             metrics.dispatched("lease_expired", len(rows))
             await self._publish(rows)
             total += len(rows)
-            if len(rows) < BATCH:
+            if len(rows) < RENEWED:
                 return total
 
     async def send_unsent(self) -> None:
@@ -242,5 +246,5 @@ def _first_message(row: Any) -> StepMessage:
     )
 
 
-def _ids() -> list[Any]:
-    return [new_id() for _ in range(BATCH)]
+def _ids(count: int) -> list[Any]:
+    return [new_id() for _ in range(count)]
