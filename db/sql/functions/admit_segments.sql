@@ -23,6 +23,9 @@ DECLARE
   _free       record;         -- arrays, one element of each for an instance and lane with room
   _used       jsonb;          -- team, or user in a team -> slots in use
   _given      jsonb := '{}';  -- holder -> slots given here
+  _now        jsonb;
+  _full       text[] := '{}'; -- holders that had room, and have none any more
+  _filled     text[];
   _candidate  record;
   _picked     segment_leases[] := '{}';
   _versions   int[] := '{}';
@@ -136,9 +139,8 @@ BEGIN
                   AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)
                 ORDER BY w.collection_id, w.front_at, w.week_start LIMIT c.room_left)
             ) w
-           ORDER BY turn LIMIT c.room_left
         ) s
-       WHERE c.room_left > 0
+       WHERE c.room_left > 0 AND s.turn <= c.room_left
     ), user_turns AS (
       SELECT t.user_used + row_number() OVER (
                PARTITION BY t.team_id COLLATE "C", t.user_id
@@ -154,13 +156,14 @@ BEGIN
     EXIT WHEN cardinality(_picked) >= _wanted;
     _holders := slot_holders(_candidate.lane, _candidate.instance_id, _candidate.account_id,
                              _candidate.team_id, _candidate.user_id);
-    -- No room any more, by what was given before it.
-    CONTINUE WHEN EXISTS (
-      SELECT FROM unnest(_holders, ARRAY[_candidate.room, _candidate.lane_room, _candidate.account_room,
-                                         _candidate.team_room, _candidate.user_room]) AS most(holder, slots)
-       WHERE coalesce((_given ->> most.holder)::int, 0) >= most.slots);
-    _given := _given || (SELECT jsonb_object_agg(h.holder, coalesce((_given ->> h.holder)::int, 0) + 1)
-                           FROM unnest(_holders) AS h(holder));
+    CONTINUE WHEN _full && _holders;
+    SELECT jsonb_object_agg(h.holder, h.given), coalesce(array_agg(h.holder) FILTER (WHERE h.given >= h.slots), '{}')
+      INTO _now, _filled
+      FROM (SELECT most.holder, most.slots, coalesce((_given ->> most.holder)::int, 0) + 1 AS given
+              FROM unnest(_holders, ARRAY[_candidate.room, _candidate.lane_room, _candidate.account_room,
+                                          _candidate.team_room, _candidate.user_room]) AS most(holder, slots)) h;
+    _given := _given || _now;
+    _full := _full || _filled;
     _picked := _picked || ROW(
       _candidate.segment_id, _candidate.collection_id, _candidate.team_id, _candidate.user_id,
       _candidate.workflow_id, _candidate.instance_id, _candidate.lane, 1, 'submit', 0, true,
