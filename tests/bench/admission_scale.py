@@ -37,13 +37,15 @@ PLANS = [
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Milliseconds of each call, with its commit, by how many slots there were to give; `filling`: of calls that give
-    BATCH slots of which all are free."""
+    """Milliseconds of each call, with its commit, by how many slots there were to give, and those of processor time
+    that PostgreSQL used for it; `filling`: of calls that give BATCH slots of which all are free."""
 
     collections: int
     planned: int
     ticks: dict[int, list[float]]
+    processor: dict[int, list[float]]
     filling: list[float]
+    filling_processor: list[float]
 
 
 async def run(place: Place) -> Outcome:
@@ -66,23 +68,29 @@ async def simulate(place: Place, plan: Plan, rounds: int) -> Found:
         admin = await asyncpg.connect(database.admin_url)
         try:
             seed = Seed(pool)
-            found: dict[int, list[float]] = {}
+            backend = connection.get_server_pid()
+            found: dict[int, list[float]] = {ends: [] for ends in ENDS}
+            processor: dict[int, list[float]] = {ends: [] for ends in ENDS}
             for ends in ENDS:
-                found[ends] = []
                 for number in range(rounds + 1):
                     await ticks.complete(connection, await ticks.leases(connection, ends))
                     await seed.project()
+                    before = ticks.processor_milliseconds(backend)
                     rows, milliseconds = await ticks.tick(connection, OURS, BATCH)
+                    used = ticks.processor_milliseconds(backend) - before
                     await seed.project()
                     _require(len(rows), ends)
                     if number:  # the first plans its statements
                         found[ends].append(milliseconds)
+                        processor[ends].append(used)
                 _require(await admin.fetchval("SELECT count(*) FROM segment_leases WHERE holds_slot"), plan.leases)
                 say(f"admission  {plan.collections:,} collections, {ends} slots to give: {median(found[ends]):.1f} ms")
             await admin.execute("UPDATE segment_leases SET holds_slot = false")  # all have ended, none is fetched yet
-            filling = []
+            filling, filling_processor = [], []
             for _ in range(2 if place.quick else 3):
+                before = ticks.processor_milliseconds(backend)
                 rows, milliseconds = await ticks.tick(connection, OURS, BATCH)
+                filling_processor.append(ticks.processor_milliseconds(backend) - before)
                 _require(len(rows), BATCH)
                 filling.append(milliseconds)
             say(f"admission  {plan.collections:,} collections, all slots to give: {median(filling):,.0f} ms a call")
@@ -90,7 +98,7 @@ async def simulate(place: Place, plan: Plan, rounds: int) -> Found:
             await admin.close()
             await pool.close()
             await connection.close()
-    return Found(plan.collections, plan.planned, found, filling)
+    return Found(plan.collections, plan.planned, found, processor, filling, filling_processor)
 
 
 def _require(given: int, wanted: int) -> None:
@@ -112,9 +120,18 @@ def _lines(found: Found) -> list[Line]:
 
 def _text(found: Sequence[Found]) -> str:
     """For people, and for docs/scale.md."""
-    heading = f"{'collections':>12}{'planned':>10}" + "".join(f"{f'{ends} to give':>14}" for ends in ENDS)
-    lines = ["Ticks of admission over 1,000 instances, ms at the median", "", f"{heading}{'all to give':>14}"]
+    heading = f"{'collections':>12}{'planned':>10}" + "".join(f"{f'{ends} to give':>16}" for ends in ENDS)
+    lines = [
+        "Ticks of admission over 1,000 instances, ms at the median, and in brackets those of processor time",
+        "",
+        f"{heading}{'all to give':>16}",
+    ]
     for each in found:
-        cells = "".join(f"{median(samples):14.1f}" for samples in each.ticks.values())
-        lines.append(f"{each.collections:12,}{each.planned:10,}{cells}{median(each.filling):14.0f}")
+        cells = [_cell(samples, each.processor[ends]) for ends, samples in each.ticks.items()]
+        cells.append(_cell(each.filling, each.filling_processor))
+        lines.append(f"{each.collections:12,}{each.planned:10,}" + "".join(f"{cell:>16}" for cell in cells))
     return "\n".join(lines)
+
+
+def _cell(samples: Sequence[float], processor: Sequence[float]) -> str:
+    return f"{median(samples):,.0f} ({median(processor):,.0f})"

@@ -81,9 +81,9 @@ BEGIN
              c.created_at, c.collection_id, u.used, h.team_used, h.user_used,
              c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.newest_first,
              f.account_id, f.room, f.lane_room, f.account_room, r.team_room, r.user_room,
-             least(_wanted, f.room, f.lane_room, f.account_room, r.team_room, r.user_room, c.parallel_limit - u.used,
+             greatest(0, least(_wanted, f.room, f.lane_room, f.account_room, r.team_room, r.user_room, c.parallel_limit - u.used,
                    -- Until AMC has taken the SQL, one at a time: a mistake in it costs one execution.
-                   CASE WHEN NOT c.sql_taken THEN 1 - u.moving END) AS room_left
+                   CASE WHEN NOT c.sql_taken THEN 1 - u.moving END)) AS room_left
         FROM unnest(_free.instances, _free.lanes, _free.accounts, _free.rooms, _free.lane_rooms, _free.account_rooms)
                AS f(instance_id, lane, account_id, room, lane_room, account_room)
         JOIN report_data_collections c ON c.instance_id = f.instance_id AND c.lane = f.lane

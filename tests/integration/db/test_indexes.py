@@ -378,7 +378,7 @@ async def test_the_log_has_four_indexes_and_no_more(service: asyncpg.Connection[
 
 
 SCANS = """
-SELECT i.idx_scan AS dispatchable, t.seq_scan AS whole_table
+SELECT i.idx_scan AS dispatchable, t.seq_scan AS whole_table, t.idx_tup_fetch AS rows
   FROM pg_stat_user_indexes i JOIN pg_stat_user_tables t USING (relid)
  WHERE i.indexrelname = 'report_data_weeks_dispatchable_idx'
 """
@@ -396,3 +396,5 @@ async def test_admission_looks_at_what_may_be_dispatched_alone(service: asyncpg.
     assert after is not None
     assert after["dispatchable"] > before["dispatchable"]
     assert after["whole_table"] == before["whole_table"]
+    # Each of the collections has 50 pending, and room for nine.
+    assert after["rows"] - before["rows"] <= FREE_SLOTS
