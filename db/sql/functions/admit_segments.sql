@@ -8,7 +8,8 @@
 CREATE OR REPLACE FUNCTION admit_segments(event_ids uuid[], lease_seconds double precision)
 RETURNS TABLE (segment_id uuid, collection_id uuid, team_id text, lane text, fence int, last_position bigint)
 LANGUAGE plpgsql
--- What is free and what waits changes faster than what the planner knows: each look must stay an index probe.
+-- What is free and what waits changes faster than what the planner knows: each look must stay an index probe. That is
+-- what OFFSET 0 is for, too.
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
@@ -40,9 +41,10 @@ BEGIN
   SELECT array_agg(f.instance_id) AS instances, array_agg(f.lane) AS lanes, array_agg(f.account_id) AS accounts,
          array_agg(f.room) AS rooms, array_agg(f.lane_room) AS lane_rooms, array_agg(f.account_room) AS account_rooms
     INTO _free FROM free_slots(_day) f
-   WHERE EXISTS (SELECT FROM report_data_collections c
-                  WHERE c.instance_id = f.instance_id AND c.lane = f.lane
-                    AND c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL);
+   CROSS JOIN LATERAL (
+     SELECT FROM report_data_collections c
+      WHERE c.instance_id = f.instance_id AND c.lane = f.lane
+        AND c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL LIMIT 1) any_that_waits;
   IF _free.instances IS NULL THEN RETURN; END IF;
 
   SELECT coalesce(jsonb_object_agg(u.holder, u.used), '{}') INTO _used
@@ -81,12 +83,17 @@ BEGIN
              c.created_at, c.collection_id, u.used, h.team_used, h.user_used,
              c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.newest_first,
              f.account_id, f.room, f.lane_room, f.account_room, r.team_room, r.user_room,
-             greatest(0, least(_wanted, f.room, f.lane_room, f.account_room, r.team_room, r.user_room, c.parallel_limit - u.used,
-                   -- Until AMC has taken the SQL, one at a time: a mistake in it costs one execution.
-                   CASE WHEN NOT c.sql_taken THEN 1 - u.moving END)) AS room_left
+             greatest(0, least(
+               _wanted, f.room, f.lane_room, f.account_room, r.team_room, r.user_room, c.parallel_limit - u.used,
+               -- Until AMC has taken the SQL, one at a time: a mistake in it costs one execution.
+               CASE WHEN NOT c.sql_taken THEN 1 - u.moving END)) AS room_left
         FROM unnest(_free.instances, _free.lanes, _free.accounts, _free.rooms, _free.lane_rooms, _free.account_rooms)
                AS f(instance_id, lane, account_id, room, lane_room, account_room)
-        JOIN report_data_collections c ON c.instance_id = f.instance_id AND c.lane = f.lane
+        CROSS JOIN LATERAL (
+          SELECT * FROM report_data_collections c
+           WHERE c.instance_id = f.instance_id AND c.lane = f.lane
+             AND c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL OFFSET 0
+        ) c
         CROSS JOIN late
         LEFT JOIN team_limits m ON m.team_id = c.team_id
         CROSS JOIN LATERAL (
@@ -102,8 +109,7 @@ BEGIN
         CROSS JOIN LATERAL (
           SELECT m.max_concurrent - h.team_used AS team_room, m.max_concurrent_per_user - h.user_used AS user_room
         ) r
-       WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL
-         AND coalesce(c.segments_failed + coalesce((late.failed ->> c.collection_id::text)::int, 0)
+       WHERE coalesce(c.segments_failed + coalesce((late.failed ->> c.collection_id::text)::int, 0)
                       < c.stop_at_failures, true)
          AND coalesce((late.versions ->> c.collection_id::text)::int <= c.stream_version, true)
     ), collection_turns AS (

@@ -19,6 +19,7 @@ from events.reader import COLUMNS, OF_STREAMS
 from service.audit.export import HEADS
 from service.audit.summary import REPORTS
 from service.auth.caller import LOCAL
+from service.backfill.admission import FAILING
 from service.data_collections.routes import ListCollections, list_statement, segments_statement
 from service.persons.keys import _CURRENT
 from service.schedules.scheduler import CALLED_FOR as _CALLED_FOR
@@ -185,6 +186,17 @@ QUERIES: list[tuple[str, str]] = [
         "report_data_collections_admittable_idx",
         "SELECT collection_id FROM report_data_collections WHERE instance_id = 'amc7' AND lane = 'bulk'"
         " AND finished_at IS NULL AND paused IS NULL AND held IS NULL AND cancelled IS NULL",
+    ),
+    # Admission's own statements use these where many are unfinished: test_admission_plans.py.
+    (
+        "report_data_collections_cancelled_idx",
+        "SELECT collection_id FROM report_data_collections WHERE cancelled IS NOT NULL AND finished_at IS NULL",
+    ),
+    ("report_data_collections_failing_idx", FAILING),
+    (
+        "report_data_collections_ended_idx",
+        "SELECT collection_id FROM report_data_collections"
+        " WHERE finished_at IS NULL AND backfill_status IN ('completed', 'partial', 'failed')",
     ),
     (
         "segment_leases_collection_idx",
