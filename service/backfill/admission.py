@@ -46,8 +46,35 @@ FORGET = "SELECT forget_idempotency_keys(), forget_credentials(), forget_slot_tu
 # Segments that one look ends; the next goes on. The writer takes more, but not at the cost of what else it has.
 CANCEL_BATCH = 500
 
-# Slots that one call may give: more than an instance has, few enough to keep the locks short.
-BATCH = 50
+# What cancelled collections have waiting or stalled.
+CANCELLED = (
+    "SELECT w.segment_id, w.collection_id, w.stream_version, w.attempts, c.team_id, c.user_id, c.workflow_id"
+    "  FROM report_data_collections c JOIN report_data_weeks w USING (collection_id)"
+    " WHERE c.cancelled IS NOT NULL AND c.finished_at IS NULL"
+    "   AND CASE WHEN w.stalled IS NOT NULL THEN NOT (w.stalled ->> 'in_flight')::boolean"
+    "            ELSE w.status IN ('pending', 'waiting')"
+    "             AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id) END"
+    " LIMIT $1"
+)
+FAILING = (
+    "SELECT collection_id, team_id, user_id, workflow_id, stream_version, segments_failed"
+    "  FROM report_data_collections"
+    " WHERE finished_at IS NULL AND held IS NULL AND cancelled IS NULL AND backfill_status = 'in_progress'"
+    "   AND segments_failed >= stop_at_failures"
+)
+ENDED = (
+    "SELECT collection_id, team_id, user_id, workflow_id, lane, backfill_status, stream_version,"
+    "       segments_total, segments_completed, segments_failed, row_count, cancelled IS NOT NULL AS cancelled"
+    "  FROM report_data_collections"
+    " WHERE finished_at IS NULL AND backfill_status IN ('completed', 'partial', 'failed')"
+)
+
+# Slots that one call may give. The looking costs the same for one as for all, the giving 0.2 ms each, in which nobody
+# else appends.
+BATCH = 200
+
+# Leases that one call renews, each with an append of its own.
+RENEWED = 50
 
 
 class Admission:
@@ -106,7 +133,7 @@ class Admission:
 
     async def admit(self) -> int:
         """Gives free slots and publishes the orders; answers how many."""
-        rows = await self._pool.fetch("SELECT * FROM admit_segments($1, $2)", _ids(), self._settings.lease_margin)
+        rows = await self._pool.fetch("SELECT * FROM admit_segments($1, $2)", _ids(BATCH), self._settings.lease_margin)
         metrics.dispatched("admitted", len(rows))
         await self._publish(rows)
         return len(rows)
@@ -116,14 +143,14 @@ class Admission:
         total = 0
         while True:
             rows = await self._pool.fetch(
-                "SELECT * FROM renew_expired_leases($1, $2)", _ids(), self._settings.lease_margin
+                "SELECT * FROM renew_expired_leases($1, $2)", _ids(RENEWED), self._settings.lease_margin
             )
             if rows:
                 log.info("leases_renewed", segments=len(rows))
             metrics.dispatched("lease_expired", len(rows))
             await self._publish(rows)
             total += len(rows)
-            if len(rows) < BATCH:
+            if len(rows) < RENEWED:
                 return total
 
     async def send_unsent(self) -> None:
@@ -134,16 +161,7 @@ class Admission:
     async def cancel(self) -> int:
         """Ends what cancelled collections have waiting or stalled, and recalls the leases of what they have at work,
         to be renewed at once: the next step finds the cancellation. Answers how many leases."""
-        rows = await self._pool.fetch(
-            "SELECT w.segment_id, w.collection_id, w.stream_version, w.attempts, c.team_id, c.user_id, c.workflow_id"
-            "  FROM report_data_collections c JOIN report_data_weeks w USING (collection_id)"
-            " WHERE c.cancelled IS NOT NULL AND c.finished_at IS NULL"
-            "   AND CASE WHEN w.stalled IS NOT NULL THEN NOT (w.stalled ->> 'in_flight')::boolean"
-            "            ELSE w.status IN ('pending', 'waiting')"
-            "             AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id) END"
-            " LIMIT $1",
-            CANCEL_BATCH,
-        )
+        rows = await self._pool.fetch(CANCELLED, CANCEL_BATCH)
         ends = await asyncio.gather(*(self._writer.append(_cancellation(row)) for row in rows), return_exceptions=True)
         for end in ends:
             # A conflict is one that has just been given a slot: its lease is recalled.
@@ -153,12 +171,7 @@ class Admission:
 
     async def hold(self) -> None:
         """Holds each collection of which so many segments have failed that a person must look at it first."""
-        rows = await self._pool.fetch(
-            "SELECT collection_id, team_id, user_id, workflow_id, stream_version, segments_failed"
-            "  FROM report_data_collections"
-            " WHERE finished_at IS NULL AND held IS NULL AND cancelled IS NULL AND backfill_status = 'in_progress'"
-            "   AND segments_failed >= stop_at_failures"
-        )
+        rows = await self._pool.fetch(FAILING)
         for row in rows:
             failed = counted(row["segments_failed"], "segment")
             held = _event_of(row, CollectionHeld("too_many_failures", None, f"{failed} failed"))
@@ -168,12 +181,7 @@ class Admission:
 
     async def finish(self) -> None:
         """Records the end of each collection whose segments have all come to theirs."""
-        rows = await self._pool.fetch(
-            "SELECT collection_id, team_id, user_id, workflow_id, lane, backfill_status, stream_version,"
-            "       segments_total, segments_completed, segments_failed, row_count, cancelled IS NOT NULL AS cancelled"
-            "  FROM report_data_collections"
-            " WHERE finished_at IS NULL AND backfill_status IN ('completed', 'partial', 'failed')"
-        )
+        rows = await self._pool.fetch(ENDED)
         for row in rows:
             event = NewEvent(
                 data=CollectionFinished(
@@ -242,5 +250,5 @@ def _first_message(row: Any) -> StepMessage:
     )
 
 
-def _ids() -> list[Any]:
-    return [new_id() for _ in range(BATCH)]
+def _ids(count: int) -> list[Any]:
+    return [new_id() for _ in range(count)]

@@ -3,132 +3,173 @@
 -- event_ids are as many new ids as segments may be admitted at once; lease_seconds is how long a step may
 -- stay silent. Answers what was admitted, to be published after the commit; a publication that is lost is
 -- sent again when the lease ends.
+--
+-- What it costs follows from the collections that wait where there is room, not from all that are planned.
 CREATE OR REPLACE FUNCTION admit_segments(event_ids uuid[], lease_seconds double precision)
 RETURNS TABLE (segment_id uuid, collection_id uuid, team_id text, lane text, fence int, last_position bigint)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+-- What is free and what waits changes faster than what the planner knows: each look must stay an index probe. That is
+-- what OFFSET 0 is for, too.
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off  -- what is set off above looks too dear to a planner that would rather compile it
+SET work_mem = '32MB'
+SET plan_cache_mode = force_generic_plan
+AS $$
 #variable_conflict use_column
 DECLARE
   _wanted     int := coalesce(array_length(event_ids, 1), 0);
-  _used       jsonb;          -- holder -> slots in use
   _day        date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
-  _begun      jsonb;          -- instance -> attempts begun on this day
+  _free       record;         -- arrays, one element of each for an instance and lane with room
+  _used       jsonb;          -- team, or user in a team -> slots in use
+  _given      jsonb := '{}';  -- holder -> slots given here
+  _now        jsonb;
+  _full       text[] := '{}'; -- holders that had room, and have none any more
+  _filled     text[];
   _candidate  record;
   _picked     segment_leases[] := '{}';
   _versions   int[] := '{}';
   _attempts   int[] := '{}';
   _holders    text[];
-  _holder     text;
   _answer     record;
 BEGIN
   -- Locked before anything is counted: two admissions that count at once would both find the last slot free.
   PERFORM pg_advisory_xact_lock(hashtext('admit_segments'));
-  PERFORM settle_leases();
+  PERFORM settle_new_events();
+
+  SELECT array_agg(f.instance_id) AS instances, array_agg(f.lane) AS lanes, array_agg(f.account_id) AS accounts,
+         array_agg(f.room) AS rooms, array_agg(f.lane_room) AS lane_rooms, array_agg(f.account_room) AS account_rooms
+    INTO _free FROM free_slots(_day) f
+   CROSS JOIN LATERAL (
+     SELECT FROM report_data_collections c
+      WHERE c.instance_id = f.instance_id AND c.lane = f.lane
+        AND c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL LIMIT 1) any_that_waits;
+  IF _free.instances IS NULL THEN RETURN; END IF;
 
   SELECT coalesce(jsonb_object_agg(u.holder, u.used), '{}') INTO _used
-    FROM (SELECT h.holder, count(*) AS used
-            FROM segment_leases l
-            JOIN amc_instances i ON i.instance_id = l.instance_id
-            CROSS JOIN LATERAL unnest(slot_holders(l.lane, i.instance_id, i.account_id, l.team_id, l.user_id)) AS h(holder)
-           WHERE l.holds_slot GROUP BY h.holder) u;
-
-  SELECT coalesce(jsonb_object_agg(d.instance_id, d.begun), '{}') INTO _begun
-    FROM instance_days d WHERE d.day = _day;
+    FROM (SELECT h.holder, sum(l.used) AS used
+            FROM (SELECT l.team_id, l.user_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot
+                   GROUP BY l.team_id, l.user_id) l
+            CROSS JOIN LATERAL unnest((turn_holders(l.team_id, l.user_id, NULL))[1:2]) AS h(holder)
+           GROUP BY h.holder) u;
 
   -- A turn is the number of slots that the collection (user, team) would have with this one: sorting by
   -- turns gives round-robin over teams, in them over users, in them over collections. Of equals it is the turn of
   -- whoever was given a slot longest ago: else a slot that cannot be halved would always go to the same one. What was
-  -- moved to the front passes only what is of the same user.
+  -- moved to the front passes only what is of the same user. What there is no room for takes no turn.
   FOR _candidate IN
-    WITH collection_use AS (
-      -- One that has stalled shows nothing of the SQL any more.
-      SELECT l.collection_id, count(*) AS used, count(*) FILTER (WHERE l.lease_until < 'infinity') AS moving
-        FROM segment_leases l WHERE l.holds_slot GROUP BY l.collection_id
-    ), user_use AS (
-      SELECT l.team_id, l.user_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot
-       GROUP BY l.team_id, l.user_id
-    ), team_use AS (
-      SELECT l.team_id, count(*) AS used FROM segment_leases l WHERE l.holds_slot GROUP BY l.team_id
-    ), usable_accounts AS MATERIALIZED (
-      SELECT a.account_id, coalesce(s.max_concurrent, 200) AS max_concurrent  -- AMC's own limit
-        FROM (SELECT DISTINCT i.account_id FROM amc_instances i) a
-        LEFT JOIN amc_account_states s ON s.account_id = a.account_id
-       WHERE NOT account_held(a.account_id)
-    ), late_failures AS MATERIALIZED (
-      -- What the read models have not seen yet counts already.
-      SELECT (e.configuration ->> 'collection_id')::uuid AS collection_id, count(*) AS failed
-        FROM report_builder_audit e
-       WHERE e.position > (SELECT p.position FROM projection_checkpoints p WHERE p.projection = 'read_models')
-         AND e.event_type = 'segment.failed'
-       GROUP BY 1
-    ), collection_turns AS (
-      SELECT c.collection_id, c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.created_at, c.front_at,
-             i.account_id, i.max_concurrent, i.max_executions_per_day, a.max_concurrent AS of_account,
-             m.max_concurrent AS of_team, m.max_concurrent_per_user AS of_user,
-             s.segment_id, s.stream_version, s.attempts, coalesce(u.used, 0) + s.turn AS turn, g.last_turns
-        FROM report_data_collections c
-        JOIN amc_instances i ON i.instance_id = c.instance_id
-        JOIN usable_accounts a ON a.account_id = i.account_id
-        LEFT JOIN team_limits m ON m.team_id = c.team_id
-        LEFT JOIN collection_use u ON u.collection_id = c.collection_id
-        LEFT JOIN late_failures f ON f.collection_id = c.collection_id
+    WITH late AS MATERIALIZED (
+      -- What the read models have not seen yet counts already: a failure, and a pause, a hold or a change of a
+      -- collection, which is waited for.
+      SELECT coalesce(jsonb_object_agg(e.collection_id, e.failed), '{}') AS failed,
+             coalesce(jsonb_object_agg(e.collection_id, e.version) FILTER (WHERE e.version IS NOT NULL), '{}')
+               AS versions
+        FROM (SELECT CASE WHEN a.event_type = 'segment.failed' THEN (a.configuration ->> 'collection_id')::uuid
+                          ELSE substr(a.stream, length('collection-') + 1)::uuid END AS collection_id,
+                     count(*) FILTER (WHERE a.event_type = 'segment.failed') AS failed,
+                     max(a.stream_version) FILTER (WHERE a.stream LIKE 'collection-%') AS version
+                FROM report_builder_audit a
+               WHERE a.position > (SELECT p.position FROM projection_checkpoints p WHERE p.projection = 'read_models')
+                 AND (a.event_type = 'segment.failed' OR a.stream LIKE 'collection-%')
+               GROUP BY 1) e
+    ), able AS MATERIALIZED (
+      -- What is sorted by comes first, and is never null: the rows are sorted three times.
+      SELECT c.lane = 'bulk' AS bulk, coalesce(c.front_at, '-infinity') AS front_at,
+             coalesce((SELECT g.given_at FROM slot_turns g WHERE g.holder = t.holders[1]), '-infinity') AS team_turned,
+             coalesce((SELECT g.given_at FROM slot_turns g WHERE g.holder = t.holders[2]), '-infinity') AS user_turned,
+             coalesce((SELECT g.given_at FROM slot_turns g WHERE g.holder = t.holders[3]), '-infinity')
+               AS collection_turned,
+             c.created_at, c.collection_id, u.used, h.team_used, h.user_used,
+             c.team_id, c.user_id, c.workflow_id, c.instance_id, c.lane, c.newest_first,
+             f.account_id, f.room, f.lane_room, f.account_room, r.team_room, r.user_room,
+             greatest(0, least(
+               _wanted, f.room, f.lane_room, f.account_room, r.team_room, r.user_room, c.parallel_limit - u.used,
+               -- Until AMC has taken the SQL, one at a time: a mistake in it costs one execution.
+               CASE WHEN NOT c.sql_taken THEN 1 - u.moving END)) AS room_left
+        FROM unnest(_free.instances, _free.lanes, _free.accounts, _free.rooms, _free.lane_rooms, _free.account_rooms)
+               AS f(instance_id, lane, account_id, room, lane_room, account_room)
         CROSS JOIN LATERAL (
-          SELECT array_agg(g.given_at ORDER BY h.number) AS last_turns  -- of the team, the user, the collection
-            FROM unnest(turn_holders(c.team_id, c.user_id, c.collection_id)) WITH ORDINALITY AS h(holder, number)
-            LEFT JOIN slot_turns g ON g.holder = h.holder
-        ) g
+          SELECT * FROM report_data_collections c
+           WHERE c.instance_id = f.instance_id AND c.lane = f.lane
+             AND c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL OFFSET 0
+        ) c
+        CROSS JOIN late
+        LEFT JOIN team_limits m ON m.team_id = c.team_id
+        CROSS JOIN LATERAL (
+          -- One that has stalled shows nothing of the SQL any more.
+          SELECT count(*) AS used, count(*) FILTER (WHERE l.lease_until < 'infinity') AS moving
+            FROM segment_leases l WHERE l.collection_id = c.collection_id AND l.holds_slot
+        ) u
+        CROSS JOIN LATERAL (SELECT turn_holders(c.team_id, c.user_id, c.collection_id) AS holders OFFSET 0) t
+        CROSS JOIN LATERAL (
+          SELECT coalesce((_used ->> t.holders[1])::int, 0) AS team_used,
+                 coalesce((_used ->> t.holders[2])::int, 0) AS user_used OFFSET 0
+        ) h
+        CROSS JOIN LATERAL (
+          SELECT m.max_concurrent - h.team_used AS team_room, m.max_concurrent_per_user - h.user_used AS user_room
+        ) r
+       WHERE coalesce(c.segments_failed + coalesce((late.failed ->> c.collection_id::text)::int, 0)
+                      < c.stop_at_failures, true)
+         AND coalesce((late.versions ->> c.collection_id::text)::int <= c.stream_version, true)
+    ), collection_turns AS (
+      SELECT c.used + s.turn AS turn, c.*, s.segment_id, s.stream_version, s.attempts
+        FROM able c
         CROSS JOIN LATERAL (
           SELECT w.segment_id, w.stream_version, w.attempts,
-                 row_number() OVER (ORDER BY w.front_at DESC NULLS LAST,
-                                    CASE WHEN c.newest_first THEN DATE '2000-01-01' - w.week_start
-                                         ELSE w.week_start - DATE '2000-01-01' END) AS turn
-            FROM report_data_weeks w
-           WHERE w.collection_id = c.collection_id
-             AND (w.status = 'pending' OR (w.status = 'waiting' AND w.retry_at <= clock_timestamp()))
-             AND w.stalled IS NULL
-             AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)
-           ORDER BY turn
-           -- Until AMC has taken the SQL, one at a time: a mistake in it costs one execution.
-           LIMIT least(_wanted, greatest(0, least(c.parallel_limit - coalesce(u.used, 0),
-                                                  CASE WHEN NOT c.sql_taken THEN 1 - coalesce(u.moving, 0) END)))
+                 row_number() OVER (ORDER BY w.front_at DESC NULLS LAST, w.day) AS turn
+            FROM (
+              -- Three reads of one index, each in its order and no further than it is wanted.
+              (SELECT w.segment_id, w.stream_version, w.attempts, w.front_at,
+                      CASE WHEN c.newest_first THEN DATE '2000-01-01' - w.week_start
+                           ELSE w.week_start - DATE '2000-01-01' END AS day
+                 FROM report_data_weeks w
+                WHERE w.collection_id = c.collection_id AND w.front_at IS NOT NULL
+                  AND w.status IN ('pending', 'waiting') AND w.stalled IS NULL
+                  AND (w.status = 'pending' OR w.retry_at <= clock_timestamp())
+                  AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id))
+              UNION ALL
+              (SELECT w.segment_id, w.stream_version, w.attempts, w.front_at, DATE '2000-01-01' - w.week_start
+                 FROM report_data_weeks w
+                WHERE c.newest_first AND w.collection_id = c.collection_id AND w.front_at IS NULL
+                  AND w.status IN ('pending', 'waiting') AND w.stalled IS NULL
+                  AND (w.status = 'pending' OR w.retry_at <= clock_timestamp())
+                  AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)
+                ORDER BY w.collection_id DESC, w.front_at DESC, w.week_start DESC LIMIT c.room_left)
+              UNION ALL
+              (SELECT w.segment_id, w.stream_version, w.attempts, w.front_at, w.week_start - DATE '2000-01-01'
+                 FROM report_data_weeks w
+                WHERE NOT c.newest_first AND w.collection_id = c.collection_id AND w.front_at IS NULL
+                  AND w.status IN ('pending', 'waiting') AND w.stalled IS NULL
+                  AND (w.status = 'pending' OR w.retry_at <= clock_timestamp())
+                  AND NOT EXISTS (SELECT FROM segment_leases l WHERE l.segment_id = w.segment_id)
+                ORDER BY w.collection_id, w.front_at, w.week_start LIMIT c.room_left)
+            ) w
         ) s
-       WHERE c.finished_at IS NULL AND c.paused IS NULL AND c.held IS NULL AND c.cancelled IS NULL
-         AND coalesce(c.segments_failed + coalesce(f.failed, 0) < c.stop_at_failures, true)
-         -- Where AMC fails, nothing new is begun until it is time to try.
-         AND NOT EXISTS (SELECT FROM amc_breakers b
-                          WHERE b.instance_id = c.instance_id AND b.open_until > clock_timestamp())
-         -- A pause, a hold or a change that the read model has not seen yet counts already: it is waited for.
-         AND NOT EXISTS (SELECT FROM report_builder_audit e
-                          WHERE e.stream = 'collection-' || c.collection_id AND e.stream_version > c.stream_version)
+       WHERE c.room_left > 0 AND s.turn <= c.room_left
     ), user_turns AS (
-      SELECT t.*, coalesce(u.used, 0) + row_number() OVER (
-               PARTITION BY t.team_id, t.user_id
-               ORDER BY t.front_at DESC NULLS LAST, t.turn, t.last_turns[3] NULLS FIRST, t.created_at,
-                        t.collection_id) AS user_turn
+      SELECT t.user_used + row_number() OVER (
+               PARTITION BY t.team_id COLLATE "C", t.user_id
+               ORDER BY t.front_at DESC, t.turn, t.collection_turned, t.created_at, t.collection_id) AS user_turn, t.*
         FROM collection_turns t
-        LEFT JOIN user_use u ON u.team_id = t.team_id AND u.user_id IS NOT DISTINCT FROM t.user_id
     )
-    SELECT t.*, coalesce(u.used, 0) + row_number() OVER (
-             PARTITION BY t.team_id
-             ORDER BY t.user_turn, t.last_turns[2] NULLS FIRST, t.created_at, t.collection_id) AS team_turn
-      FROM user_turns t LEFT JOIN team_use u ON u.team_id = t.team_id
-     ORDER BY t.lane = 'bulk', team_turn, t.last_turns[1] NULLS FIRST, t.created_at, t.collection_id, t.turn
+    SELECT t.team_used + row_number() OVER (
+             PARTITION BY t.team_id COLLATE "C"
+             ORDER BY t.user_turn, t.user_turned, t.created_at, t.collection_id) AS team_turn, t.*
+      FROM user_turns t
+     ORDER BY t.bulk, team_turn, t.team_turned, t.created_at, t.collection_id, t.turn
   LOOP
     EXIT WHEN cardinality(_picked) >= _wanted;
-    CONTINUE WHEN coalesce((_begun ->> _candidate.instance_id)::int, 0) >= _candidate.max_executions_per_day;
     _holders := slot_holders(_candidate.lane, _candidate.instance_id, _candidate.account_id,
                              _candidate.team_id, _candidate.user_id);
-    CONTINUE WHEN EXISTS (
-      SELECT FROM unnest(_holders, ARRAY[
-        _candidate.max_concurrent,
-        -- One slot of an instance that has more than one is kept for scheduled and once-only runs.
-        CASE WHEN _candidate.lane = 'bulk' THEN _candidate.max_concurrent - least(1, _candidate.max_concurrent - 1) END,
-        _candidate.of_account, _candidate.of_team, _candidate.of_user]) AS most(holder, slots)
-       WHERE coalesce((_used ->> most.holder)::int, 0) >= most.slots);
-    _begun := jsonb_set(_begun, ARRAY[_candidate.instance_id],
-                        to_jsonb(coalesce((_begun ->> _candidate.instance_id)::int, 0) + 1));
-    FOREACH _holder IN ARRAY _holders LOOP
-      _used := jsonb_set(_used, ARRAY[_holder], to_jsonb(coalesce((_used ->> _holder)::int, 0) + 1));
-    END LOOP;
+    CONTINUE WHEN _full && _holders;
+    SELECT jsonb_object_agg(h.holder, h.given), coalesce(array_agg(h.holder) FILTER (WHERE h.given >= h.slots), '{}')
+      INTO _now, _filled
+      FROM (SELECT most.holder, most.slots, coalesce((_given ->> most.holder)::int, 0) + 1 AS given
+              FROM unnest(_holders, ARRAY[_candidate.room, _candidate.lane_room, _candidate.account_room,
+                                          _candidate.team_room, _candidate.user_room]) AS most(holder, slots)) h;
+    _given := _given || _now;
+    _full := _full || _filled;
     _picked := _picked || ROW(
       _candidate.segment_id, _candidate.collection_id, _candidate.team_id, _candidate.user_id,
       _candidate.workflow_id, _candidate.instance_id, _candidate.lane, 1, 'submit', 0, true,

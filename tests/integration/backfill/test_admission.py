@@ -113,6 +113,20 @@ async def test_slots_go_round_teams_then_users_then_collections(pool: Pool, seed
     assert [given[each] for each in big] == [1, 1, 1]
 
 
+async def test_what_there_is_no_room_for_takes_no_turn(pool: Pool, seed: Seed) -> None:
+    await seed.instance("full", max_concurrent=1)
+    await seed.instance("free", max_concurrent=7)  # six for bulk work
+    one, two = uuid4(), uuid4()
+    await seed.collection(1, team="b", instance_id="full")
+    await seed.project()
+    assert len(await admit(pool)) == 1
+    await seed.collection(30, team="a", user=one, instance_id="full")
+    mine = await seed.collection(30, team="a", user=one, instance_id="free")
+    theirs = await seed.collection(30, team="a", user=two, instance_id="free")
+    await seed.project()
+    assert Counter(row["collection_id"] for row in await admit(pool)) == {mine: 3, theirs: 3}
+
+
 async def test_a_slot_that_cannot_be_shared_goes_round(pool: Pool, seed: Seed) -> None:
     await seed.instance(max_concurrent=10)  # nine for bulk work
     users = [uuid4() for _ in range(4)]

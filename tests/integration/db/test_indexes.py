@@ -19,6 +19,7 @@ from events.reader import COLUMNS, OF_STREAMS
 from service.audit.export import HEADS
 from service.audit.summary import REPORTS
 from service.auth.caller import LOCAL
+from service.backfill.admission import FAILING
 from service.data_collections.routes import ListCollections, list_statement, segments_statement
 from service.persons.keys import _CURRENT
 from service.schedules.scheduler import CALLED_FOR as _CALLED_FOR
@@ -135,8 +136,9 @@ QUERIES: list[tuple[str, str]] = [
     (
         "report_data_weeks_dispatchable_idx",
         f"SELECT segment_id FROM report_data_weeks WHERE collection_id = {COLLECTION}"
-        " AND (status = 'pending' OR (status = 'waiting' AND retry_at <= clock_timestamp()))"
-        " ORDER BY week_start LIMIT 10",
+        " AND status IN ('pending', 'waiting') AND stalled IS NULL AND front_at IS NULL"
+        " AND (status = 'pending' OR retry_at <= clock_timestamp())"
+        " ORDER BY collection_id DESC, front_at DESC, week_start DESC LIMIT 10",
     ),
     (
         "report_data_collections_lookback_config_idx",
@@ -179,6 +181,26 @@ QUERIES: list[tuple[str, str]] = [
     (
         "report_data_collections_unfinished_idx",
         "SELECT collection_id FROM report_data_collections WHERE finished_at IS NULL ORDER BY created_at",
+    ),
+    (
+        "report_data_collections_admittable_idx",
+        "SELECT collection_id FROM report_data_collections WHERE instance_id = 'amc7' AND lane = 'bulk'"
+        " AND finished_at IS NULL AND paused IS NULL AND held IS NULL AND cancelled IS NULL",
+    ),
+    # Admission's own statements use these where many are unfinished: test_admission_plans.py.
+    (
+        "report_data_collections_cancelled_idx",
+        "SELECT collection_id FROM report_data_collections WHERE cancelled IS NOT NULL AND finished_at IS NULL",
+    ),
+    ("report_data_collections_failing_idx", FAILING),
+    (
+        "report_data_collections_ended_idx",
+        "SELECT collection_id FROM report_data_collections"
+        " WHERE finished_at IS NULL AND backfill_status IN ('completed', 'partial', 'failed')",
+    ),
+    (
+        "segment_leases_collection_idx",
+        f"SELECT count(*) FROM segment_leases WHERE collection_id = {COLLECTION} AND holds_slot",
     ),
     (
         "workflow_schedules_schedule_config_idx",
@@ -368,7 +390,7 @@ async def test_the_log_has_four_indexes_and_no_more(service: asyncpg.Connection[
 
 
 SCANS = """
-SELECT i.idx_scan AS dispatchable, t.seq_scan AS whole_table
+SELECT i.idx_scan AS dispatchable, t.seq_scan AS whole_table, t.idx_tup_fetch AS rows
   FROM pg_stat_user_indexes i JOIN pg_stat_user_tables t USING (relid)
  WHERE i.indexrelname = 'report_data_weeks_dispatchable_idx'
 """
@@ -386,3 +408,5 @@ async def test_admission_looks_at_what_may_be_dispatched_alone(service: asyncpg.
     assert after is not None
     assert after["dispatchable"] > before["dispatchable"]
     assert after["whole_table"] == before["whole_table"]
+    # Each of the collections has 50 pending, and room for nine.
+    assert after["rows"] - before["rows"] <= FREE_SLOTS
