@@ -60,7 +60,7 @@ async def run(place: Place) -> Outcome:
     return Outcome(
         [
             beside("replay", "events", "/s", rates[OURS], other, rates[other], better="more", target=target)
-            for other, target in ((COPY, 0.4), (LIBRARY, 5.0), (SELECTED, None))
+            for other, target in ((COPY, 0.4), (SELECTED, 5.0), (LIBRARY, None))
         ]
     )
 
