@@ -48,20 +48,27 @@ async def engine(database: Database, amqp_url: str, folder: Path) -> AsyncIterat
     """Admission with the projector, the workers and a sandbox, each a process, ready for work."""
     settings = {**SETTINGS, "REPORT_BUILDER_DATABASE_URL": database.service_url, "REPORT_BUILDER_AMQP_URL": amqp_url}
     deployment = Deployment(folder, {**settings, "REPORT_BUILDER_AMQP_PREFIX": database.name})
-    table = folder / "numbers.csv"
-    write_days(table, LAST, LAST)
     ports = []
     try:
-        deployment.start_sandbox(table, "--max-concurrent", "1000", "--requests-per-second", "1000000")
+        await start_sandbox(deployment, folder)
         for roles in ("admission,projector", *["worker"] * WORKERS):
             ports.append(free_port())
             deployment.start("run", "--roles", roles, environment={"REPORT_BUILDER_METRICS_PORT": str(ports[-1])})
         async with aiohttp.ClientSession() as http:
-            for url in (f"{deployment.sandbox_url}/sandbox/stats", *(f"http://127.0.0.1:{p}/readyz" for p in ports)):
-                await _ready(http, url)
+            for port in ports:
+                await _ready(http, f"http://127.0.0.1:{port}/readyz")
         yield deployment
     finally:
         deployment.stop()
+
+
+async def start_sandbox(deployment: Deployment, folder: Path) -> None:
+    """A sandbox that answers at once, however much is asked of it."""
+    table = folder / "numbers.csv"
+    write_days(table, LAST, LAST)
+    deployment.start_sandbox(table, "--max-concurrent", "1000", "--requests-per-second", "1000000")
+    async with aiohttp.ClientSession() as http:
+        await _ready(http, f"{deployment.sandbox_url}/sandbox/stats")
 
 
 async def _ready(http: aiohttp.ClientSession, url: str) -> None:
@@ -100,6 +107,10 @@ class Segments:
     def processes(self) -> list[int]:
         """Admission with the projector, and the workers."""
         return [process.pid for process in self._deployment.running[1:]]
+
+    def sandbox(self) -> float:
+        """Seconds that the sandbox has used."""
+        return processor_seconds([self._deployment.running[0].pid])
 
     def processor(self) -> float:
         """Seconds that admission, projector and workers have used, without the sandbox."""
