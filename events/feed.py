@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 CHANNEL = "report_builder_events"
 NOTIFY_INTERVAL = 0.01
+# A hint is worth no wait for the disk: what it tells of is there already.
+NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"
 POLL_INTERVAL = 1.0
 BATCH = 500
 
@@ -167,7 +169,7 @@ class Feed:
             await asyncio.sleep(NOTIFY_INTERVAL)
             self._untold.clear()
             try:
-                await self._pool.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self._to_notify))
+                await self._pool.execute(NOTIFY, CHANNEL, str(self._to_notify))
             except DATABASE_ERRORS as error:
                 end_if_cancelled(error)
                 log.warning("notification_lost", error=type(error).__name__)  # the others poll every second

@@ -74,7 +74,11 @@ class Connections:
     async def of(self, account_id: str) -> Connection:
         """The account's client. Raises AccountHeld, LookupError where there is no such account, and
         UnreadableAccount where its secrets cannot be read here."""
-        account = await load_account(self._pool, account_id)
+        return await self.as_it_stands(await load_account(self._pool, account_id))
+
+    async def as_it_stands(self, account: AccountState) -> Connection:
+        """The same for an account that has just been read."""
+        account_id = account.account_id
         if not account.exists:
             raise LookupError(f"the log has no account {account_id}")
         if account.hold is not None:

@@ -39,6 +39,7 @@ class Download:
         self._waits = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
         self._entity: str | None = None
         self._content = _Content()
+        self._file: IO[bytes] | None = None
         self.received = 0
         """Bytes that have arrived, as they were sent."""
         self._unsure = 0  # bytes of an answer that did not say how many there are
@@ -75,20 +76,36 @@ class Download:
             self._begin(answer)
         elif answer.status == 416 or not said.startswith(f"bytes {self.received}-"):
             raise self._begins_anew("another part of the result file came than was asked for")
-        with await asyncio.to_thread(self._part.open, "ab") as file:
-            await asyncio.to_thread(file.truncate, self._content.written)
+        try:
             async for piece in _pieces(answer):
                 if self.received == 0 and _PAGE.match(piece):
                     raise AmcError(f"a page came in place of the result: {_words(piece)}", kind="transient",
                                    code="server_error", status=answer.status)  # fmt: skip
-                await asyncio.to_thread(self._content.write, piece, file)
+                await asyncio.to_thread(self._add, piece)
                 self.received += len(piece)
+            if self._file is None:
+                await asyncio.to_thread(self._add, b"")
+        finally:
+            self._close()
         sized = answer.content_length is not None or "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
         if not self._content.complete:
             raise self._begins_anew("the result file ended early")
         if not sized and not self._content.packed and self.received != self._unsure:
             self._unsure = self.received
             raise AmcError("nothing says whether the result file is whole", kind="transient", code="connection_lost")
+
+    def _add(self, piece: bytes) -> None:
+        """Writes the next piece behind what has been written of the file, which is opened where it is not."""
+        if self._file is None:
+            self._file = self._part.open("ab")
+            self._file.truncate(self._content.written)
+        if piece:
+            self._content.write(piece, self._file)
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _begins_anew(self, why: str) -> AmcError:
         self.received = 0

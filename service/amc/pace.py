@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+import asyncpg
 import msgspec
 import structlog
 
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
+from db.together import Together
 from service.amc.errors import AmcError
 
 log = structlog.get_logger()
@@ -76,20 +80,10 @@ class SharedPace:
         self._pool = pool
         self._account_id = account_id
         self._settings = settings
+        self._taking: Together[tuple[str | None, bool], asyncpg.Record] = Together(self._take)
 
     async def take(self, instance_id: str | None, *, again: bool = False) -> Place:
-        settings = self._settings
-        taken = await self._pool.fetchrow(
-            "SELECT * FROM take_amc_call($1, $2, $3, $4, $5, $6, $7)",
-            self._account_id,
-            instance_id,
-            settings.rate,
-            settings.burst,
-            again,
-            PATIENCE,
-            settings.call_timeout,
-        )
-        assert taken is not None
+        taken = await self._taking.ask((instance_id, again))
         wait, goes_at = taken["wait"], taken["goes_at"]
         if taken["verdict"] != "go":
             words = {"slowed": "slowed by Amazon", "open": "AMC fails on this instance and is left alone"}
@@ -102,6 +96,25 @@ class SharedPace:
         if wait > 0:
             await asyncio.sleep(wait)
         return Place(instance_id, goes_at, taken["watched"], taken["probe"])
+
+    async def _take(self, asked: Sequence[tuple[str | None, bool]]) -> list[asyncpg.Record]:
+        """A row for each, in order; those of the same kind in one call."""
+        settings = self._settings
+        taken = {}
+        for (instance_id, again), calls in Counter(asked).items():
+            rows = await self._pool.fetch(
+                "SELECT * FROM take_amc_call($1, $2, $3, $4, $5, $6, $7, $8)",
+                self._account_id,
+                instance_id,
+                settings.rate,
+                settings.burst,
+                again,
+                PATIENCE,
+                settings.call_timeout,
+                calls,
+            )
+            taken[instance_id, again] = iter(rows)
+        return [next(taken[kind]) for kind in asked]
 
     async def end(self, place: Place, error: AmcError | None) -> None:
         outcome = "well"

@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from db.pool import Pool
 from events.envelope import stream_of
-from events.epochs import begun_by, read_epochs
+from events.epochs import EPOCHS_STREAM, Epochs, begun_by
 from service.amc.models import Execution, ExecutionRequest, matches
 from service.amc.outcomes import failure_of
-from service.backfill.turn import Turn
+from service.backfill.turn import Tools, Turn
 
 # Amazon's clock may differ from ours by so much.
 CLOCK_MARGIN = timedelta(minutes=5)
@@ -33,7 +32,7 @@ class LostTime(msgspec.Struct, frozen=True):
 async def forgotten_executions(turn: Turn, request: ExecutionRequest) -> list[Execution]:
     """The executions, oldest first, that may have been asked for with this request in a time that the log has lost; no
     call to AMC where it has lost none, or the segment was planned later. Raises AmcError."""
-    lost = await _lost_time(turn.tools.pool, stream_of("collection", turn.collection_id))
+    lost = await _lost_time(turn.tools, stream_of("collection", turn.collection_id))
     if lost is None or await turn.database_time() - lost.until > LOOKED_FOR:
         return []
     await turn.hold_lease()
@@ -49,12 +48,13 @@ async def forgotten_executions(turn: Turn, request: ExecutionRequest) -> list[Ex
     ]
 
 
-async def _lost_time(pool: Pool, stream: str) -> LostTime | None:
+async def _lost_time(tools: Tools, stream: str) -> LostTime | None:
     """From the first to the last restore since the stream began; null where there was none."""
-    epochs = await read_epochs(pool)
+    (begun,) = await tools.streams.read((EPOCHS_STREAM, 0))
+    epochs = Epochs(begun)
     if not epochs.begun:
         return None
-    first = await pool.fetchrow(
+    first = await tools.pool.fetchrow(
         "SELECT position, recorded_at FROM report_builder_audit WHERE stream = $1 AND stream_version = 1", stream
     )
     after = [event for event in epochs.begun if first is not None and event.position > first["position"]]

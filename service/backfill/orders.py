@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
 
 from db.pool import Pool
-from events.envelope import stream_of
+from events.envelope import RecordedEvent, stream_of
 from events.reader import read_stream
 from events.types.collection import CollectionCreated, PlannedSegment
 from events.types.instance import InstanceAdded
@@ -29,6 +30,13 @@ class Order(msgspec.Struct, frozen=True):
     workflow: Workflow
     collection: CollectionCreated
     standing: Collection
+
+    def standing_after(self, events: Iterable[RecordedEvent]) -> Collection:
+        """The collection with what people have done to it since: the events after `standing.version`."""
+        standing = self.standing
+        for event in events:
+            standing = standing.evolve(event)
+        return standing
 
     def request(self, planned: PlannedSegment, timeout_seconds: int) -> ExecutionRequest:
         """The execution to ask AMC for. Raises ValueError for a day that the zone skipped: it has no hours."""
@@ -89,10 +97,3 @@ class Orders:
             self._known.pop(next(iter(self._known)))
         self._known[collection_id] = order
         return order
-
-    async def standing(self, collection_id: UUID) -> Collection:
-        """The collection with all that people have done to it until now. What an order has is read once."""
-        standing = (await self.order(collection_id)).standing
-        for event in await read_stream(self._pool, stream_of("collection", collection_id), after=standing.version):
-            standing = standing.evolve(event)
-        return standing

@@ -18,9 +18,11 @@ from events.append import AppendRequest, IdempotencyKey, Write
 from events.configurations import ParameterValues
 from events.envelope import Metadata, NewEvent, stream_of
 from events.personal import is_token
+from events.streams import Streams
 from events.types.collection import CollectionHeld, PlannedSegment
 from events.types.segment import Cancelled, ErrorKind, Failed, Released, RetryScheduled, SubmissionStarted, WorkStep
 from events.writer import AppendWriter
+from service.amc.accounts import AccountState
 from service.amc.client import AmcClient
 from service.amc.connections import Connection, Connections
 from service.amc.errors import AmcError
@@ -58,6 +60,7 @@ class Tools(msgspec.Struct, frozen=True):
     that AMC is known to have."""
 
     pool: Pool
+    streams: Streams
     writer: AppendWriter
     broker: Broker
     accounts: Connections
@@ -77,6 +80,7 @@ class Turn:
         segment: Segment,
         order: Order,
         standing: Collection,
+        account: AccountState,
         lease_ends: float,
     ) -> None:
         self.tools = tools
@@ -85,6 +89,7 @@ class Turn:
         self.segment = segment
         self.order = order
         self._standing = standing
+        self._account = account
         self._lease_ends = lease_ends
         self._intended_at = -math.inf
         self._connection: Connection | None = None
@@ -121,7 +126,7 @@ class Turn:
 
     async def connect(self) -> None:
         """To be awaited before anything is asked of AMC. Raises AccountHeld and UnreadableAccount."""
-        self._connection = await self.tools.accounts.of(self.order.account_id)
+        self._connection = await self.tools.accounts.as_it_stands(self._account)
 
     async def raise_if_held(self, error: AmcError) -> None:
         """To be awaited first where a call failed: raises AccountHeld where it was the account that Amazon

@@ -11,16 +11,18 @@ without coming to anything, and beyond DELIVERY_LIMIT the segment stalls and the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
 
 from db.pool import DATABASE_AWAY, end_if_cancelled
+from db.together import Together
 from events.append import AppendRequest, Conflict, Write
 from events.envelope import stream_of
-from events.reader import read_stream
 from events.types.segment import Stalled
 from events.writer import LogUnavailable, Overloaded
+from service.amc.accounts import account_of
 from service.backfill.broker.messages import StepMessage
 from service.backfill.broker.port import DELIVERY_LIMIT, Consumption, Delivery, GaveUp
 from service.backfill.orders import Orders
@@ -42,6 +44,7 @@ class Worker:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._orders = Orders(tools.pool)
+        self._beginning: Together[tuple[Delivery, bool], int | None] = Together(self._begin_together)
         self._alone = asyncio.Lock()
 
     async def start(self) -> Consumption:
@@ -74,28 +77,23 @@ class Worker:
     async def _take_step(self, delivery: Delivery, survived: bool) -> None:
         tools, message = self._tools, delivery.message
         lease_ends = asyncio.get_running_loop().time() + tools.settings.lease_margin
-        segment_id = UUID(message.segment_id)
-        begun = await tools.pool.fetchval(
-            "SELECT begin_step($1, $2, $3, $4, $5, $6, $7)",
-            segment_id,
-            message.fence,
-            message.step,
-            message.sequence,
-            delivery.redelivered,
-            tools.settings.lease_margin,
-            survived,
-        )
+        begun = await self._begin(delivery, survived)
         if not begun:
             return
-        segment = segment_of(await read_stream(tools.pool, stream_of("segment", segment_id)))
+        order = await self._orders.order(UUID(message.collection_id))
+        of_segment, of_collection, of_account = await tools.streams.read(
+            (stream_of("segment", message.segment_id), 0),
+            (stream_of("collection", message.collection_id), order.standing.version),
+            (stream_of("account", order.account_id), 0),
+        )
+        segment = segment_of(of_segment)
         if segment.fence != message.fence or segment.step is None:
             return
         if segment.stalled or begun > DELIVERY_LIMIT:
             await self._give_up(message, segment, begun - 1)
             return
-        assert segment.collection_id is not None
-        order = await self._orders.order(segment.collection_id)
-        turn = Turn(tools, message, segment, order, await self._orders.standing(segment.collection_id), lease_ends)
+        account = account_of(order.account_id, of_account)
+        turn = Turn(tools, message, segment, order, order.standing_after(of_collection), account, lease_ends)
         with structlog.contextvars.bound_contextvars(segment_id=message.segment_id, step=segment.step):
             try:
                 with metrics.step_timed(segment.step):
@@ -103,6 +101,37 @@ class Worker:
                         await take(turn)
             except (Conflict, LeaseLost):
                 log.info("step_overtaken")  # another holds a newer fence, and goes on from what is recorded
+
+    async def _begin(self, delivery: Delivery, survived: bool) -> int:
+        """How often in a row the work of the delivery's segment has been begun, 0 where it is not to be: see
+        begin_step.sql."""
+        begun = await self._beginning.ask((delivery, survived))
+        if begun is not None:
+            return begun
+        message = delivery.message
+        return await self._tools.pool.fetchval(  # type: ignore[no-any-return]
+            "SELECT begin_step($1, $2, $3, $4, $5, $6, $7)",
+            UUID(message.segment_id),
+            message.fence,
+            message.step,
+            message.sequence,
+            delivery.redelivered,
+            self._tools.settings.lease_margin,
+            survived,
+        )
+
+    async def _begin_together(self, asked: Sequence[tuple[Delivery, bool]]) -> list[int | None]:
+        messages = [delivery.message for delivery, _ in asked]
+        return await self._tools.pool.fetchval(  # type: ignore[no-any-return]
+            "SELECT begin_steps($1, $2, $3, $4, $5, $6, $7)",
+            [UUID(message.segment_id) for message in messages],
+            [message.fence for message in messages],
+            [message.step for message in messages],
+            [message.sequence for message in messages],
+            [delivery.redelivered for delivery, _ in asked],
+            self._tools.settings.lease_margin,
+            [survived for _, survived in asked],
+        )
 
     async def _give_up(self, message: StepMessage, segment: Segment, tries: int) -> None:
         """Raises GaveUp once it is recorded that the segment has stalled."""

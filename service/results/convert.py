@@ -83,19 +83,19 @@ def _convert(session: Session, files: Sequence[Path], columns: Sequence[ResultCo
     source = " UNION ALL ".join(_source(part, names) for part in parts)
     copy = (
         f"COPY (SELECT {', '.join(map(_typed, columns))} FROM ({source}))"  # noqa: S608
-        f" TO {sql_text(str(target))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_row_group(parts)})"
+        f" TO {sql_text(str(target))}"
+        f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_row_group(parts)}, RETURN_STATS true)"
     )
     try:
-        rows = session.duckdb.execute(copy).fetchall()[0][0]
-        nulls = session.duckdb.execute(
-            "SELECT column_id, sum(stats_null_count)::BIGINT FROM parquet_metadata($file) GROUP BY column_id",
-            {"file": str(target)},
-        ).fetchall()
+        written = session.duckdb.execute(copy).fetchone()
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise OSError(str(error)) from error  # the machine's fault, not the file's: to be tried again
     except duckdb.Error as error:
         raise BadResult(_said(error)) from error
-    return Converted(int(rows), {names[number]: count for number, count in sorted(nulls) if count})
+    assert written is not None
+    _, rows, _, _, statistics, *_ = written
+    nulls = {name: int(statistics[sql_name(name)]["null_count"]) for name in names}
+    return Converted(int(rows), {name: count for name, count in nulls.items() if count})
 
 
 def _source(part: Part, names: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ def read_part(file: Path, names: Sequence[str], copy: Path, go_on: Callable[[], 
         begin = content.read(MAX_ROW)
     _check_header(file, begin, names)
     row_bytes = len(begin) // max(1, begin.count(b"\n"))
-    if not _has_backslash(file):
+    if b"\\" not in begin and (len(begin) < MAX_ROW or not _has_backslash(file)):
         return Part(file, '"', row_bytes)
     if _is_escaped_inside_quotes(file, go_on):
         return Part(file, "\\", row_bytes)

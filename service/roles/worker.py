@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from events.streams import Streams
 from service.amc.connections import OF_DEFAULT
 from service.amc.keys import SecretKeys
 from service.backfill.turn import Tools
@@ -25,7 +26,8 @@ async def start(process: Process) -> None:
     store.prepare()
     accounts = await open_connections(process)
     texts = PersonalTexts(process.pool, SecretKeys(settings))
-    tools = Tools(process.pool, process.writer, await open_broker(process), accounts, store, settings, set(), texts)
+    streams, broker = Streams(process.pool), await open_broker(process)
+    tools = Tools(process.pool, streams, process.writer, broker, accounts, store, settings, set(), texts)
     process.consumption = await Worker(tools).start()
     process.drain.add("worker", process.consumption.stop)
     process.start("accounts", accounts.try_held())

@@ -1,144 +1,142 @@
-"""Ours: segments through admission, RabbitMQ and two workers, against a sandbox that answers at once.
+"""How many messages a second the engine takes through RabbitMQ, beside frameworks that run tasks of nothing.
 
-A segment is three messages (submit, poll, fetch) and five events, and its result is downloaded, converted and stored.
+The comparison is not of equals, and says so: a segment is three messages with five events, four calls to AMC and a
+file; a task is one message and one row. All have the same RabbitMQ node, quorum queues, confirmed publications, late
+acknowledgements and the same PostgreSQL, one after the other, in another order each round. What a segment's own
+work takes, without any queue, is measured beside them: whoever orders it cannot be faster than that.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import date
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
+from statistics import median
+from typing import Protocol
 
-import aiohttp
-import asyncpg
+import msgspec
 
-from db.pool import open_pool
-from tests.backfill import Seed
-from tests.bench.measuring import WrongRows
+from tests.bench import engine, straight, tasks
+from tests.bench.lines import alone, beside, number
+from tests.bench.place import Outcome, Place
 from tests.bench.processor import processor_seconds
-from tests.deployment import Deployment, free_port, write_days
+from tests.bench.rounds import in_turns
 from tests.postgres import Database
+from tests.rabbitmq import RabbitNode
 
-WORKERS = 2
-SLOTS = 48
-"""Segments at work at once: enough that what is measured is never the wait for an answer."""
+OURS = "report-builder, segments"
+STRAIGHT = "the same segments, ordered by nobody"
 
-COLLECTIONS = 4
-WARM_UP = 40
-MESSAGES = 3
 
-LAST = date(2026, 1, 31)
-SETTINGS = {
-    "REPORT_BUILDER_AMC_POLL_DELAYS": "0",
-    "REPORT_BUILDER_AMC_REQUESTS_PER_SECOND": "1000000",
-    "REPORT_BUILDER_AMC_TIMEOUT": "30",
-    "REPORT_BUILDER_LEASE_MARGIN": "60",
-    "REPORT_BUILDER_ADMISSION_INTERVAL": "1",
-    "REPORT_BUILDER_WORKER_CONCURRENCY": "32",
-    "REPORT_BUILDER_LOG_LEVEL": "warning",
+class Contender(Protocol):
+    """Something that runs units of work, each of so many messages."""
+
+    messages: int
+
+    @property
+    def processes(self) -> Sequence[int]: ...
+
+    async def run(self, count: int) -> float: ...
+
+    def processor(self) -> float: ...
+
+    def sandbox(self) -> float: ...
+
+    async def check(self) -> None: ...
+
+
+Opened = Callable[[Database, str, Path], AbstractAsyncContextManager[Contender]]
+
+CONTENDERS: dict[str, Opened] = {
+    OURS: engine.contender,
+    STRAIGHT: straight.contender,
+    "taskiq-aio-pika, no-op tasks": partial(tasks.contender, "taskiq"),
+    "dramatiq, no-op tasks": partial(tasks.contender, "dramatiq"),
+    "Celery, no-op tasks": partial(tasks.contender, "celery"),
 }
-COMPLETED = "SELECT count(*) FROM report_builder_audit WHERE event_type = 'segment.completed'"
 
 
-@asynccontextmanager
-async def engine(database: Database, amqp_url: str, folder: Path) -> AsyncIterator[Deployment]:
-    """Admission with the projector, the workers and a sandbox, each a process, ready for work."""
-    settings = {**SETTINGS, "REPORT_BUILDER_DATABASE_URL": database.service_url, "REPORT_BUILDER_AMQP_URL": amqp_url}
-    deployment = Deployment(folder, {**settings, "REPORT_BUILDER_AMQP_PREFIX": database.name})
-    table = folder / "numbers.csv"
-    write_days(table, LAST, LAST)
-    ports = []
-    try:
-        deployment.start_sandbox(table, "--max-concurrent", "1000", "--requests-per-second", "1000000")
-        for roles in ("admission,projector", *["worker"] * WORKERS):
-            ports.append(free_port())
-            deployment.start("run", "--roles", roles, environment={"REPORT_BUILDER_METRICS_PORT": str(ports[-1])})
-        async with aiohttp.ClientSession() as http:
-            for url in (f"{deployment.sandbox_url}/sandbox/stats", *(f"http://127.0.0.1:{p}/readyz" for p in ports)):
-                await _ready(http, url)
-        yield deployment
-    finally:
-        deployment.stop()
+class Measured(msgspec.Struct, frozen=True):
+    """One round of one contender: messages a second, and milliseconds of processor time for each, by whom. The
+    sandbox's counts for nobody, but what it takes of the machine is missing to who runs segments."""
 
+    rate: float
+    own: float
+    rabbitmq: float
+    postgresql: float
+    sandbox: float
 
-async def _ready(http: aiohttp.ClientSession, url: str) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                async with http.get(url) as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.05)
-
-
-class Segments:
-    """The engine at work over one database, once it has warmed up."""
-
-    unit = "segment"
-    messages = MESSAGES
-
-    def __init__(self, database: Database, deployment: Deployment, seed: Seed) -> None:
-        self._database = database
-        self._deployment = deployment
-        self._seed = seed
-        self._count = 0
-
-    async def run(self, count: int) -> float:
-        """Runs so many segments; seconds from their collections' being recorded to the last one's end."""
-        begun = time.perf_counter()
-        for size in [count // COLLECTIONS] * COLLECTIONS:
-            await self._seed.collection(size, parallel_limit=SLOTS, last=LAST)
-            self._count += size
-        await _completed(self._database, self._count)
-        return time.perf_counter() - begun
-
+    @property
     def processor(self) -> float:
-        """Seconds that admission, projector and workers have used, without the sandbox."""
-        return processor_seconds(process.pid for process in self._deployment.running[1:])
+        return self.own + self.rabbitmq + self.postgresql
 
-    async def check(self) -> None:
-        """Raises WrongRows unless each segment was completed once, with one execution and no second attempt."""
-        connection = await asyncpg.connect(self._database.admin_url)
-        try:
-            rows = await connection.fetch(
-                "SELECT event_type, count(*) AS events, count(DISTINCT stream) AS streams FROM report_builder_audit"
-                " WHERE stream LIKE 'segment-%' GROUP BY event_type"
-            )
-        finally:
-            await connection.close()
-        found = {row["event_type"]: (row["events"], row["streams"]) for row in rows}
-        # A poll may find an execution that is just running; else each has these, once.
-        found.pop("segment.started", None)
-        steps = ("dispatched", "submission_started", "submitted", "executed", "completed")
-        if found != {f"segment.{step}": (self._count, self._count) for step in steps}:
-            raise WrongRows(f"{self._count} segments should each have been completed once; the log has {found}")
+    def __str__(self) -> str:
+        return f"{self.rate:,.0f} messages/s, {self.processor:.2f} ms of processor time each"
 
 
-@asynccontextmanager
-async def contender(database: Database, amqp_url: str, folder: Path) -> AsyncIterator[Segments]:
-    """The engine, warm."""
-    async with engine(database, amqp_url, folder) as deployment:
-        pool = await open_pool(database.service_url, size=3)
-        try:
-            seed = Seed(pool)
-            await seed.instance(max_concurrent=SLOTS)
-            segments = Segments(database, deployment, seed)
-            await segments.run(WARM_UP)
-            yield segments
-        finally:
-            await pool.close()
+async def run(place: Place) -> Outcome:
+    count = 200 if place.quick else 400
+    with RabbitNode() as node:
+        contenders = {name: partial(_measure, name, place, node, count) for name in CONTENDERS}
+        found = await in_turns("segments", contenders, place.rounds)
+    rates = {name: [each.rate for each in measures] for name, measures in found.items()}
+    used = {name: [each.processor for each in measures] for name, measures in found.items()}
+    others = [name for name in CONTENDERS if name != OURS]
+    lines = [
+        beside(
+            "segments", "messages", "/s", rates[OURS], other, rates[other], better="more",
+            target=None if other == STRAIGHT else 1.0,
+        )
+        for other in others
+    ]  # fmt: skip
+    lines += [
+        beside("segments", "processor time of a message", "ms", used[OURS], other, used[other], better="less")
+        for other in others
+    ]
+    segments = [rate / engine.MESSAGES for rate in rates[OURS]]
+    lines.append(alone("segments", "segments", "/s", segments, better="more"))
+    return Outcome(lines, table(found), found)
 
 
-async def _completed(database: Database, count: int) -> None:
-    connection = await asyncpg.connect(database.admin_url)
+async def _measure(name: str, place: Place, node: RabbitNode, count: int) -> Measured:
+    """`count` segments, or as many tasks as these have messages."""
+    # Not in a private folder: what a contender needs of it may be another user's.
+    folder = Path(tempfile.mkdtemp(dir=place.folder))
+    folder.chmod(0o755)
     try:
-        async with asyncio.timeout(300):
-            while await connection.fetchval(COMPLETED) < count:
-                await asyncio.sleep(0.02)
+        async with place.server.fresh_database(migrated=name in (OURS, STRAIGHT)) as database:
+            await place.server.run("CHECKPOINT")  # so that nobody pays for another's pages
+            async with CONTENDERS[name](database, node.url, folder) as contender:
+                messages = count * engine.MESSAGES
+                roots = ([node.pid], [place.postmaster])
+                before = (contender.processor(), *map(processor_seconds, roots), contender.sandbox())
+                with place.profiler.processes(name.partition(",")[0], *contender.processes):
+                    seconds = await contender.run(messages // contender.messages)
+                after = (contender.processor(), *map(processor_seconds, roots), contender.sandbox())
+                await contender.check()
     finally:
-        await connection.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    return Measured(
+        messages / seconds, *((end - begin) * 1000 / messages for begin, end in zip(before, after, strict=True))
+    )
+
+
+def table(found: Mapping[str, Sequence[Measured]]) -> str:
+    """Whose processor time it is."""
+    whose = ("own", "rabbitmq", "postgresql", "sandbox")
+    text = [
+        f"{'Processor time of a message, ms':40}{'own':>8}{'RabbitMQ':>10}{'PostgreSQL':>12}{'beside it, sandbox':>20}"
+    ]
+    for name, measures in found.items():
+        own, rabbitmq, postgresql, sandbox = (number(median(getattr(each, who) for each in measures)) for who in whose)
+        text.append(f"{name:40}{own:>8}{rabbitmq:>10}{postgresql:>12}{sandbox:>20}")
+    return "\n".join(
+        [
+            *text,
+            "A segment is three messages, with five events, four calls to AMC and a file of its rows; a task is one,"
+            " with one row.",
+        ]
+    )

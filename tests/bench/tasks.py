@@ -1,6 +1,6 @@
-"""The others: tasks that do nothing, through Celery and taskiq, with their results in PostgreSQL.
+"""The others: tasks that do nothing, through Celery, dramatiq and taskiq, with their results in PostgreSQL.
 
-The client is a process of its own too: `python -m tests.bench.tasks celery|taskiq FROM TO` sends those numbers.
+The client is a process of its own too: `python -m tests.bench.tasks LIBRARY FROM TO` sends those numbers.
 """
 
 from __future__ import annotations
@@ -26,27 +26,32 @@ from tests.bench.processor import processor_seconds
 from tests.deployment import ROOT
 from tests.postgres import Database
 
-Library = Literal["celery", "taskiq"]
+Library = Literal["celery", "dramatiq", "taskiq"]
 
-WORKERS: dict[Library, int] = {"celery": 4, "taskiq": 2}
-"""Worker processes; of 2, 4 and 8 Celery was fastest with 4, each of which has one task at a time."""
+WORKERS: dict[Library, int] = {"celery": 4, "dramatiq": 2, "taskiq": 2}
+"""Worker processes; of 2, 4 and 8 Celery was fastest with 4, each of which has one task at a time. dramatiq has eight
+threads in each, as by default."""
 
 WARM_UP = 100
 SENDERS = 8
-"""Threads (Celery) that send at once; taskiq sends with SENDING tasks in one loop. Each waits for its confirms."""
+"""Threads (Celery, dramatiq) that send at once; taskiq sends with SENDING tasks in one loop. Each waits for its
+confirms."""
 SENDING = 64
 
 COMMANDS: dict[Library, list[str]] = {
     "celery": ["celery", "-A", "tests.bench.celery_tasks", "worker", "--loglevel", "WARNING", "--concurrency"],
+    "dramatiq": ["dramatiq", "tests.bench.dramatiq_tasks", "--threads", "8", "--processes"],
     "taskiq": ["taskiq", "worker", "tests.bench.taskiq_tasks:broker", "--log-level", "WARNING", "--ack-type",
                "when_saved", "--max-async-tasks", "100", "--workers"],
 }  # fmt: skip
 DONE: dict[Library, str] = {
     "celery": "SELECT count(*) FROM celery_taskmeta",
+    "dramatiq": "SELECT count(*) FROM dramatiq_results",
     "taskiq": "SELECT count(*) FROM taskiq_results",
 }
 RESULTS: dict[Library, str] = {
     "celery": "SELECT result FROM celery_taskmeta WHERE status = 'SUCCESS'",
+    "dramatiq": "SELECT result FROM dramatiq_results",
     "taskiq": "SELECT result FROM taskiq_results",
 }
 
@@ -109,7 +114,6 @@ async def contender(library: Library, database: Database, amqp_url: str, folder:
 class Tasks:
     """One library at work over one database."""
 
-    unit = "task"
     messages = 1
 
     def __init__(self, library: Library, database: Database, amqp_url: str, process: subprocess.Popen[bytes]) -> None:
@@ -138,9 +142,18 @@ class Tasks:
         await client.wait()
         return seconds
 
+    @property
+    def processes(self) -> list[int]:
+        """The workers."""
+        return [self._process.pid]
+
     def processor(self) -> float:
         """Seconds that the workers and our clients have used."""
-        return processor_seconds([self._process.pid]) + self._clients
+        return processor_seconds(self.processes) + self._clients
+
+    def sandbox(self) -> float:
+        """Its tasks ask nobody anything."""
+        return 0.0
 
     async def _done(self, count: int) -> None:
         connection = await asyncpg.connect(self._database.admin_url)
@@ -171,7 +184,7 @@ class Tasks:
 
 
 def _value(library: Library, stored: bytes) -> int:
-    if library == "celery":
+    if library != "taskiq":
         return msgspec.json.decode(stored, type=int)
     # What our own workers have just pickled.
     result: dict[str, Any] = pickle.loads(stored)
@@ -193,6 +206,16 @@ def _client(library: Library, first: int, last: int) -> None:
             begun = begin()
             for done in [pool.submit(celery_tasks.task.delay, number) for number in range(first, last)]:
                 done.result()
+    elif library == "dramatiq":
+        from tests.bench import dramatiq_tasks
+
+        dramatiq_tasks.prepare()
+        with ThreadPoolExecutor(SENDERS) as pool:
+            list(pool.map(lambda _: dramatiq_tasks.broker.channel, range(SENDERS)))  # a connection for each
+            begun = begin()
+            for sent in [pool.submit(dramatiq_tasks.task.send, number) for number in range(first, last)]:
+                sent.result()
+            dramatiq_tasks.broker.close()
     else:
         begun = asyncio.run(_send_by_taskiq(first, last, begin))
     print(time.process_time() - begun, flush=True)

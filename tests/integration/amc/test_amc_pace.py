@@ -46,6 +46,15 @@ async def test_the_rate_holds_over_any_number_of_processes(database: Database) -
         assert most_within(times, timedelta(seconds=window)) <= 10 + 100 * window + 1
 
 
+async def test_calls_that_take_their_places_together_keep_the_rate(pool: Pool) -> None:
+    pace = pace_of(pool)
+    taken = await asyncio.gather(*(pace.take(f"i{n % 2}") for n in range(100)))
+    assert [place.instance_id for place in taken] == ["i0", "i1"] * 50
+    times = sorted(place.goes_at for place in taken)
+    for window in (0.05, 0.2, 0.5):
+        assert most_within(times, timedelta(seconds=window)) <= 10 + 100 * window + 1
+
+
 async def test_a_call_that_would_wait_for_long_is_not_sent_and_takes_no_place(pool: Pool) -> None:
     pace = pace_of(pool, rate=0.1, burst=1)
     await pace.take(None)

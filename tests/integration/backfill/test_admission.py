@@ -300,6 +300,29 @@ async def test_a_copy_of_an_order_is_dropped_and_a_redelivery_is_not(pool: Pool,
     assert not await begin(3, fence=row["fence"] + 1)
 
 
+async def test_steps_are_begun_together_and_none_waits_for_a_lease_that_somebody_is_at(pool: Pool, seed: Seed) -> None:
+    await seed.instance()
+    await seed.collection(3)
+    await seed.project()
+    rows = await admit(pool)
+    fences = [row["fence"] for row in rows]
+    asked = [row["segment_id"] for row in rows]
+
+    async def begin() -> list[int | None]:
+        """Each segment's step, and last a copy of the first one's."""
+        return await pool.fetchval(  # type: ignore[no-any-return]
+            "SELECT begin_steps($1, $2, array_fill('submit'::text, ARRAY[4]), array_fill(1, ARRAY[4]),"
+            "                   array_fill(false, ARRAY[4]), 60, array_fill(false, ARRAY[4]))",
+            [*asked, asked[0]],
+            [*fences, fences[0]],
+        )
+
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM segment_leases WHERE segment_id = $1 FOR UPDATE", asked[1])
+        assert await begin() == [1, None, 1, 0]
+    assert await begin() == [0, 1, 0, 0]
+
+
 async def test_a_segment_to_run_again_before_its_lease_was_settled_gets_a_new_attempt(pool: Pool, seed: Seed) -> None:
     await seed.instance()
     collection = await seed.collection(1)

@@ -22,6 +22,7 @@ from db.pool import Pool
 from events.envelope import new_id, stream_of
 from events.epochs import EPOCHS_STREAM
 from events.reader import read_stream
+from events.streams import Streams
 from events.types.log import EpochBegun
 from events.types.segment import Submitted
 from service.amc.accounts import AccountState
@@ -175,6 +176,7 @@ class Bench:
         return Worker(
             Tools(
                 pool=reaper.around(self.pool, "fetchval", "execute"),
+                streams=reaper.around(Streams(self.pool), "read"),
                 writer=reaper.around(self.seed.writer, "append"),
                 broker=reaper.around(held, "publish"),
                 accounts=self.accounts(session, reaper),

@@ -12,6 +12,7 @@ import pytest
 from db.pool import Pool
 from events.configurations import RelativeLookback, SegmentationConfig
 from events.envelope import new_id, stream_of
+from events.reader import read_stream
 from events.types.segment import Completed, Failed, Retried
 from service.backfill.orders import Orders
 from service.data_collections.lookback import lookback_dates
@@ -79,8 +80,10 @@ async def test_a_retry_asks_for_the_days_of_the_first_attempt(pool: Pool, seed: 
     for row in await admit(pool):
         await seed.append(stream_of("segment", row["segment_id"]), Failed(collection_id, 1, "permanent", "no"))
         await seed.append(stream_of("segment", row["segment_id"]), Retried(collection_id, 1))
-    standing = await Orders(pool).standing(collection_id)
     order = await Orders(pool).order(collection_id)
+    standing = order.standing_after(
+        await read_stream(pool, stream_of("collection", collection_id), after=order.standing.version)
+    )
     starts = {order.request(planned, 900).window_start for planned in standing.segments}
     assert starts == {f"2026-01-{day}T00:00:00" for day in (29, 30, 31)}
 
