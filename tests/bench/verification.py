@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Sequence
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 
 import asyncpg
@@ -33,7 +32,7 @@ from tests.forger import NAME, Stage, exported
 EVENTS, QUICK_EVENTS = 150_000, 50_000
 EVENTS_PER_HEAD = 1000
 AT_ONCE = 1000
-"""Events whose messages are made before they are hashed: few enough to be near the processor still."""
+"""Nodes that are made before they are hashed: few enough to be near the processor still."""
 
 OURS, HASHING = "report-builder-verify", "SHA-256 of the same bytes"
 
@@ -134,12 +133,10 @@ def _hash_alone(file: Path, events: int) -> Round:
     """Raises WrongRows where what it has hashed is not what verification hashes."""
     clock, leaves = _Clock(), list[bytes]()
     with Bundle(file) as bundle:
-        read = bundle.events()
-        while page := list(islice(read, AT_ONCE)):
-            leaves += clock.hash([b"\0" + leaf for leaf, _, _ in page])
-            bodies = clock.hash([body for event in page for body in event[1:]])
-            named = [digest for leaf, _, _ in page for digest in _named(leaf)]
-            if bodies != named:
+        for read in bundle.events():
+            leaves += clock.hash([b"\0" + leaf for leaf in read[0]])
+            bodies = clock.hash([body for event in zip(*read[1:], strict=True) for body in event])
+            if bodies != [digest for leaf in read[0] for digest in _named(leaf)]:
                 raise WrongRows("a body does not have the hash that its leaf names")
         head = bundle.newest_head()
     if head is None or len(leaves) != events or _root(clock, leaves) != head.root:

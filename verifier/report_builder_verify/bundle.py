@@ -37,7 +37,7 @@ PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 # What the standard library raises of an archive that makes no sense.
 SENSELESS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
 
-Event = tuple[bytes, bytes, bytes]
+Run = tuple[list[bytes], list[bytes], list[bytes]]
 
 
 class NotABundle(Exception):
@@ -82,14 +82,15 @@ class Bundle:
     ) -> None:
         self._zip.close()
 
-    def events(self) -> Iterator[Event]:
-        """Leaf, configuration and metadata of each event, as stored; `null` for a body that is not there."""
+    def events(self) -> Iterator[Run]:
+        """Leaves, configurations and metadata of as many events as are read at once, as stored; `null` for a body that
+        is not there."""
         rest: list[bytes] = [b""]
         with self._open("events.ndjson") as file:
             while chunk := _read(file, CHUNK):
                 lines = (b"\n".join(rest) + chunk).split(b"\n")
                 whole = (len(lines) - 1) // 3 * 3
-                yield from zip(lines[0:whole:3], lines[1:whole:3], lines[2:whole:3], strict=True)
+                yield lines[0:whole:3], lines[1:whole:3], lines[2:whole:3]
                 rest = lines[whole:]
                 if sum(map(len, rest)) > LONGEST_EVENT:
                     raise Damaged("a line of events.ndjson is longer than an event can be")
