@@ -13,18 +13,24 @@ from report_builder_verify.notes import PublicKey, TreeHead, read_head, read_key
 
 # A JSON string, and the one form that a leaf has: these keys in this order, without a space.
 _TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
-_UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _NUMBER = rb"[1-9][0-9]{0,18}+"
+_UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_MOMENT = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
+_SHA256 = rb"[0-9a-f]{64}"
 _FORM = (
     rb'\{"v":1,"epoch":(%(number)s),"position":(%(number)s),"id":"(%(uuid)s)","stream":(%(text)s),'
     rb'"stream_version":(%(number)s),"event_type":(%(text)s),"schema_version":%(number)s,"team_id":(%(text)s|null),'
-    rb'"user_id":(?:"%(uuid)s"|null),"workflow_id":(?:%(text)s|null),"step_completed":(?:%(text)s|null),'
-    rb'"recorded_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)","configuration_sha256":"([0-9a-f]{64})",'
-    rb'"metadata_sha256":"([0-9a-f]{64})"\}' % {b"text": _TEXT, b"uuid": _UUID, b"number": _NUMBER}
+    rb'"user_id":(?:"(%(uuid)s)"|null),"workflow_id":(?:%(text)s|null),"step_completed":(?:%(text)s|null),'
+    rb'"recorded_at":"(%(moment)s)","configuration_sha256":"(%(sha256)s)","metadata_sha256":"(%(sha256)s)"\}'
 )
-_LEAF = re.compile(_FORM)
-# The same of each line: nothing in the form goes beyond one.
-_LEAVES = re.compile(rb"^" + _FORM + rb"$", re.MULTILINE)
+_OF_ANY = {b"number": _NUMBER, b"text": _TEXT}
+_LEAF = re.compile(_FORM % {**_OF_ANY, b"uuid": _UUID, b"moment": _MOMENT, b"sha256": _SHA256})
+# The same of each of many lines, but for what is faster looked at in a whole column: there its length has to do.
+_LEAVES = re.compile(
+    rb"^%s$" % (_FORM % {**_OF_ANY, b"uuid": b".{36}", b"moment": b".{27}", b"sha256": b".{64}"}), re.MULTILINE
+)
+_HEX_AS_0 = bytes.maketrans(b"123456789abcdef", b"000000000000000")
+_DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
 # Events about the log itself, by type, and the one stream of each: in another the signer looks for none.
 _STREAM_OF = {b'"log.epoch_begun"': b'"log-epochs"', b'"log.key_rotated"': b'"log-keys"'}
 NOT_THERE = b"null"
@@ -81,49 +87,51 @@ class Events:
     def add(self, leaves: Sequence[bytes], configurations: Sequence[bytes], metadata: Sequence[bytes]) -> None:
         """The next events, of which each must be the one of its position. Raises BadEvent: it is the one behind
         `position`."""
-        if not self._add_ordinary(leaves, configurations, metadata):
-            for event in zip(leaves, configurations, metadata, strict=True):
-                self._add_one(*event)
+        added = self._add_ordinary(leaves, configurations, metadata)
+        for event in zip(leaves[added:], configurations[added:], metadata[added:], strict=True):
+            self._add_one(*event)
 
-    def _add_ordinary(
-        self, leaves: Sequence[bytes], configurations: Sequence[bytes], metadata: Sequence[bytes]
-    ) -> bool:
-        """Adds them all at once, which takes half the time, where each is like most: `_add_one` would find nothing, and
-        has nothing to note but what is noted here. Else it adds none, and answers False."""
+    def _add_ordinary(self, leaves: Sequence[bytes], configurations: Sequence[bytes], metadata: Sequence[bytes]) -> int:
+        """Adds them by columns, which takes half the time, where each is like most: `_add_one` would find nothing wrong
+        but with a version, and note nothing but what is noted here. Answers how many were added: none, where one is
+        not like most; else those in front of the first wrong version."""
         if self._team is not None or NOT_THERE in configurations or NOT_THERE in metadata:
-            return False
+            return 0
         rows = _LEAVES.findall(b"\n".join(leaves))
         if len(rows) != len(leaves) or not rows:
-            return False
-        epochs, places, ids, streams, versions, types, _, moments, of_configurations, of_metadata = zip(
-            *rows, strict=True
+            return 0
+        epochs, places, ids, streams, versions, types, _, users, moments, *of_bodies = zip(*rows, strict=True)
+        first = self.position + 1
+        ordinary = (
+            _are_uuids(ids)
+            and _are_uuids([user for user in users if user])
+            and _are_moments(moments)
+            and set(epochs) == {b"%d" % self.epoch}
+            and _STREAM_OF.keys().isdisjoint(types)
+            and list(map(int, places)) == list(range(first, first + len(rows)))
+            and [self._recorded_at, *moments] == sorted([self._recorded_at, *moments])
+            and [_hashes(configurations), _hashes(metadata)] == [b"".join(hashes) for hashes in of_bodies]
         )
-        last = self.position + len(rows)
-        if set(epochs) != {b"%d" % self.epoch} or not _STREAM_OF.keys().isdisjoint(types):
-            return False
-        if list(map(int, places)) != list(range(self.position + 1, last + 1)):
-            return False
-        if moments[0] < self._recorded_at or list(moments) != sorted(moments):
-            return False
-        if _hashes(configurations) != b"".join(of_configurations) or _hashes(metadata) != b"".join(of_metadata):
-            return False
-        known = {stream: self._versions.get(stream, self._unknown) for stream in streams}
+        if not ordinary:
+            return 0
+        added, version_of, unknown = 0, self._versions, self._unknown
         for stream, version in zip(streams, map(int, versions), strict=True):
-            if version != known[stream] + 1 and known[stream] >= 0:
-                return False
-            known[stream] = version
-        self._versions |= known
-        self._recorded_at = moments[-1]
-        self._ids.add(ids)
-        self.position = last
-        return True
+            known = version_of.get(stream, unknown)
+            if version != known + 1 and known >= 0:
+                break
+            version_of[stream] = version
+            added += 1
+        self._ids.add(ids[:added])
+        self._recorded_at = moments[added - 1] if added else self._recorded_at
+        self.position += added
+        return added
 
     def _add_one(self, leaf: bytes, configuration: bytes, metadata: bytes) -> None:
         position = self.position + 1
         match = _LEAF.fullmatch(leaf)
         if match is None:
             raise BadEvent("its leaf does not have the form that leaves have")
-        epoch, place, id, stream, version, event_type, team, recorded_at, of_configuration, of_metadata = match.groups()
+        epoch, place, id, stream, version, event_type, team, _, recorded_at, *of_bodies = match.groups()
         if int(place) != position:
             raise BadEvent(f"it is not there: the event of position {int(place)} stands in its place")
         if recorded_at < self._recorded_at:
@@ -133,9 +141,9 @@ class Events:
         if number != known + 1 and known >= 0:
             raise BadEvent(f"it is version {number} of the stream {_json(stream)}, whose last one was {known}")
         self._versions[stream] = number
-        if _hashes([configuration]) != of_configuration:
+        if _hashes([configuration]) != of_bodies[0]:
             self._body_differs("configuration", configuration, position, team)
-        if _hashes([metadata]) != of_metadata:
+        if _hashes([metadata]) != of_bodies[1]:
             self._body_differs("metadata", metadata, position, team)
         if self._team is not None and not configuration == metadata == NOT_THERE and _json(team) != self._team:
             self.first_of_others = self.first_of_others or position
@@ -172,6 +180,14 @@ class Events:
             self.rotations.append(_rotation(position, configuration))
         self.epoch = epoch
         self.epoch_before = self.epoch_before or epoch - (about_log == b'"log.epoch_begun"')
+
+
+def _are_uuids(column: Sequence[bytes]) -> bool:
+    return b"".join(column).translate(_HEX_AS_0) == b"00000000-0000-0000-0000-000000000000" * len(column)
+
+
+def _are_moments(column: Sequence[bytes]) -> bool:
+    return b"".join(column).translate(_DIGITS_AS_0) == b"0000-00-00T00:00:00.000000Z" * len(column)
 
 
 def _hashes(bodies: Sequence[bytes]) -> bytes:
