@@ -20,6 +20,7 @@ import zipfile
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,6 +31,7 @@ FORM = "report-builder-audit/1"
 TREE_FILES = {"manifest.json", "events.ndjson", "heads.ndjson"}
 OTHER_FILES = re.compile(r"keys\.txt|README\.txt|schemas/[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+/[1-9][0-9]{0,3}\.json")
 CHUNK = 1 << 20
+EVENTS_CHUNK = 4 << 20
 LONGEST_EVENT = 8 << 20  # bytes; a body has at most one MiB
 LONGEST_HEAD = 1 << 20  # bytes
 # The forms of an archive's parts that exports have: the standard library reads others, each with errors of its own.
@@ -84,10 +86,12 @@ class Bundle:
 
     def events(self) -> Iterator[Run]:
         """Leaves, configurations and metadata of as many events as are read at once, as stored; `null` for a body that
-        is not there."""
+        is not there. While these are looked at, the next ones are unpacked."""
         rest: list[bytes] = [b""]
-        with self._open("events.ndjson") as file:
-            while chunk := _read(file, CHUNK):
+        with self._open("events.ndjson") as file, ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(_read, file, EVENTS_CHUNK)
+            while chunk := ahead.result():
+                ahead = reader.submit(_read, file, EVENTS_CHUNK)
                 lines = (b"\n".join(rest) + chunk).split(b"\n")
                 whole = (len(lines) - 1) // 3 * 3
                 yield lines[0:whole:3], lines[1:whole:3], lines[2:whole:3]
