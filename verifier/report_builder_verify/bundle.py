@@ -31,7 +31,7 @@ FORM = "report-builder-audit/1"
 TREE_FILES = {"manifest.json", "events.ndjson", "heads.ndjson"}
 OTHER_FILES = re.compile(r"keys\.txt|README\.txt|schemas/[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+/[1-9][0-9]{0,3}\.json")
 CHUNK = 1 << 20
-EVENTS_CHUNK = 4 << 20
+AHEAD = 4  # chunks that are unpacked before they are wanted
 LONGEST_EVENT = 8 << 20  # bytes; a body has at most one MiB
 LONGEST_HEAD = 1 << 20  # bytes
 # The forms of an archive's parts that exports have: the standard library reads others, each with errors of its own.
@@ -89,9 +89,9 @@ class Bundle:
         is not there. While these are looked at, the next ones are unpacked."""
         rest: list[bytes] = [b""]
         with self._open("events.ndjson") as file, ThreadPoolExecutor(1) as reader:
-            ahead = reader.submit(_read, file, EVENTS_CHUNK)
-            while chunk := ahead.result():
-                ahead = reader.submit(_read, file, EVENTS_CHUNK)
+            ahead = deque(reader.submit(_read, file, CHUNK) for _ in range(AHEAD))
+            while chunk := ahead.popleft().result():
+                ahead.append(reader.submit(_read, file, CHUNK))
                 lines = (b"\n".join(rest) + chunk).split(b"\n")
                 whole = (len(lines) - 1) // 3 * 3
                 yield lines[0:whole:3], lines[1:whole:3], lines[2:whole:3]
