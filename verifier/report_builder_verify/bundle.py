@@ -20,6 +20,7 @@ import zipfile
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,6 +31,7 @@ FORM = "report-builder-audit/1"
 TREE_FILES = {"manifest.json", "events.ndjson", "heads.ndjson"}
 OTHER_FILES = re.compile(r"keys\.txt|README\.txt|schemas/[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+/[1-9][0-9]{0,3}\.json")
 CHUNK = 1 << 20
+AHEAD = 4  # chunks that are unpacked before they are wanted
 LONGEST_EVENT = 8 << 20  # bytes; a body has at most one MiB
 LONGEST_HEAD = 1 << 20  # bytes
 # The forms of an archive's parts that exports have: the standard library reads others, each with errors of its own.
@@ -37,7 +39,7 @@ PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 # What the standard library raises of an archive that makes no sense.
 SENSELESS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
 
-Event = tuple[bytes, bytes, bytes]
+Run = tuple[list[bytes], list[bytes], list[bytes]]
 
 
 class NotABundle(Exception):
@@ -82,14 +84,17 @@ class Bundle:
     ) -> None:
         self._zip.close()
 
-    def events(self) -> Iterator[Event]:
-        """Leaf, configuration and metadata of each event, as stored; `null` for a body that is not there."""
+    def events(self) -> Iterator[Run]:
+        """Leaves, configurations and metadata of as many events as are read at once, as stored; `null` for a body that
+        is not there. While these are looked at, the next ones are unpacked."""
         rest: list[bytes] = [b""]
-        with self._open("events.ndjson") as file:
-            while chunk := _read(file, CHUNK):
+        with self._open("events.ndjson") as file, ThreadPoolExecutor(1) as reader:
+            ahead = deque(reader.submit(_read, file, CHUNK) for _ in range(AHEAD))
+            while chunk := ahead.popleft().result():
+                ahead.append(reader.submit(_read, file, CHUNK))
                 lines = (b"\n".join(rest) + chunk).split(b"\n")
                 whole = (len(lines) - 1) // 3 * 3
-                yield from zip(lines[0:whole:3], lines[1:whole:3], lines[2:whole:3], strict=True)
+                yield lines[0:whole:3], lines[1:whole:3], lines[2:whole:3]
                 rest = lines[whole:]
                 if sum(map(len, rest)) > LONGEST_EVENT:
                     raise Damaged("a line of events.ndjson is longer than an event can be")

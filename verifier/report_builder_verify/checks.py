@@ -128,7 +128,7 @@ class _Pass:
         if newest is None:
             raise Unfinished("the bundle has no tree head: nothing in it is signed")
         self._newest = newest
-        self._events = Events(from_start=bundle.first == 1, team=bundle.team)
+        self._events = Events(bundle.first - 1, bundle.team)
         self._tree = Tree(bundle.tile, newest.size)
         self._heads = heapq.merge(
             ((head, False) for head in bundle.heads()),
@@ -174,29 +174,30 @@ class _Pass:
         self._name_what_is_missing(wanted)
 
     def _read_events(self, progress: Callable[[int], None]) -> None:
-        """Checks each event, and grows the tree by as many at once as there are up to the next tile or tree head."""
+        """Checks the events, and grows the tree by as many at once as there are up to the next tile or tree head."""
         last, tree, events = self._bundle.last, self._tree, self._events
-        position, hashes, pause = tree.size, list[bytes](), self._next_pause()
+        pause, before, hashes = self._next_pause(), tree.size, list[bytes]()
         try:
-            for leaf, configuration, metadata in self._bundle.events():
-                position += 1
-                if position > last:
-                    raise BadEvent(f"there are more events than the {last} that the bundle names")
-                events.add(position, leaf, configuration, metadata)
-                hashes.append(sha256(b"\0" + leaf).digest())
-                if position == pause:
+            for leaves, configurations, metadata in self._bundle.events():
+                begin = 0
+                while begin < len(leaves):
+                    if tree.size == last:
+                        raise BadEvent(f"there are more events than the {last} that the bundle names")
+                    before, end = tree.size, begin + min(pause, last) - tree.size
+                    hashes = [sha256(b"\0" + leaf).digest() for leaf in leaves[begin:end]]
+                    events.add(leaves[begin:end], configurations[begin:end], metadata[begin:end])
                     tree.add_leaves(hashes)
-                    hashes = []
-                    self._hold_heads()
-                    pause = self._next_pause()
-                    progress(position)
-            if position < last:
+                    begin, hashes = end, []
+                    if tree.size == pause:
+                        self._hold_heads()
+                        pause = self._next_pause()
+                        progress(tree.size)
+            if tree.size < last:
                 raise BadEvent("it is not there, nor are those after it")
         except (BadEvent, Damaged) as error:
-            tree.add_leaves(hashes)
+            tree.add_leaves(hashes[: events.position - before])
             reason = str(error) if isinstance(error, BadEvent) else f"the bundle is damaged there: {error}"
             raise self._first_bad(tree.size + 1, reason) from None
-        tree.add_leaves(hashes)
 
     def _next_pause(self) -> int:
         pause = self._tree.size + self._tree.room()
