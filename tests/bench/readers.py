@@ -10,6 +10,7 @@ import asyncio
 import sys
 import time
 from datetime import UTC, datetime
+from typing import cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -113,58 +114,102 @@ async def crowd(url: str, readers: int, last: int) -> None:
     To look into every frame of a thousand readers would take the processor that the service is to be measured on: of
     those that are not timed it is counted that they have as many events as there are, up to the last one.
     """
-    latencies: list[list[float]] = [[] for _ in range(last // 20)]
-    ready = asyncio.Semaphore(0)
     address = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    crowd = [_Timed(last) if number < TIMED else _Counted(last) for number in range(readers)]
 
-    async def open_stream() -> tuple[asyncio.StreamReader, bytes]:
-        reader, writer = await asyncio.open_connection(address.hostname, address.port)
-        writer.write(b"GET /api/events/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        text = b""
-        while b"event: caught-up" not in text:
-            text += await reader.read(256 * 1024)
-        opened.append(writer)
-        ready.release()
-        return reader, text[text.index(b"event: caught-up") :]
+    async def connect(reader: _Reader) -> None:
+        await loop.create_connection(lambda: reader, address.hostname or "", address.port or 0)
 
-    async def time() -> None:
-        reader, text = await open_stream()
-        position = 0
-        while position < last:
-            text += await reader.read(256 * 1024)
-            *frames, text = text.split(b"\n\n")
-            now = datetime.now(UTC)
-            for frame in frames:
-                at = frame.find(b"id: ")
-                if at < 0:
-                    continue
-                position += 1
-                assert int(frame[at + 4 : frame.index(b"\n", at)]) == position, f"after {position - 1} came {frame!r}"
-                if position % 20 == 0:
-                    begun = frame.index(b'"time":"') + 8
-                    recorded = datetime.fromisoformat(frame[begun : frame.index(b'"', begun)].decode())
-                    latencies[position // 20 - 1].append((now - recorded).total_seconds() * 1000)
-
-    async def count() -> None:
-        reader, text = await open_stream()
-        seen = text.count(MARK)
-        while seen < last:
-            # What a mark may be cut in is carried over, and too short to hold one that was counted.
-            text = text[1 - len(MARK) :] + await reader.read(256 * 1024)
-            seen += text.count(MARK)
-        position = text[: text.rindex(MARK)].rpartition(b"id: ")[2]
-        assert str(last).encode().endswith(position), f"{seen} events came, but the last is {position!r}"
-
-    opened: list[asyncio.StreamWriter] = []
-    timed = min(readers, TIMED)
-    reading = [asyncio.create_task(time() if number < timed else count()) for number in range(readers)]
-    for _ in range(readers):
-        await ready.acquire()
+    for reader in crowd:
+        await connect(reader)
+    for reader in crowd:
+        await reader.ready
     print("ready", flush=True)
-    await asyncio.gather(*reading)
-    for writer in opened:
-        writer.close()
-    print(msgspec.json.encode(latencies).decode())
+    for reader in crowd:
+        await reader.done
+    timed = [reader.latencies for reader in crowd if isinstance(reader, _Timed)]
+    print(msgspec.json.encode(list(zip(*timed, strict=True))).decode())
+
+
+class _Reader(asyncio.Protocol):
+    """A live reader of everything, up to the position `last`."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+        self.text = b""
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self.transport.write(b"GET /api/events/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        if self.ready.done():
+            try:
+                self.take(data)
+            except Exception as error:
+                self.done.set_exception(error)
+        else:
+            self.text += data
+            if b"event: caught-up" in self.text:
+                data, self.text = self.text[self.text.index(b"event: caught-up") :], b""
+                self.ready.set_result(None)
+                self.data_received(data)
+
+    def take(self, data: bytes) -> None:
+        """What came after the log's end was reached."""
+
+    def end(self) -> None:
+        """It has them all."""
+        self.transport.abort()
+        self.done.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(ConnectionError("the service has ended a stream"))
+
+
+class _Counted(_Reader):
+    """One that counts its events."""
+
+    seen = 0
+
+    def take(self, data: bytes) -> None:
+        # What a mark may be cut in is carried over, and too short to hold one that was counted.
+        self.text = self.text[1 - len(MARK) :] + data
+        self.seen += self.text.count(MARK)
+        if self.seen >= self.last and not self.done.done():
+            position = self.text[: self.text.rindex(MARK)].rpartition(b"id: ")[2]
+            assert str(self.last).encode().endswith(position), f"{self.seen} events came, the last is {position!r}"
+            self.end()
+
+
+class _Timed(_Reader):
+    """One that looks into each event, and says of every 20th how long it took."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__(last)
+        self.latencies: list[float] = []
+        self._position = 0
+
+    def take(self, data: bytes) -> None:
+        *frames, self.text = (self.text + data).split(b"\n\n")
+        now = datetime.now(UTC)
+        for frame in frames:
+            at = frame.find(b"id: ")
+            if at < 0:
+                continue
+            self._position += 1
+            position = int(frame[at + 4 : frame.index(b"\n", at)])
+            assert position == self._position, f"{position} came where {self._position} was to come"
+            if position % 20 == 0:
+                begun = frame.index(b'"time":"') + 8
+                recorded = datetime.fromisoformat(frame[begun : frame.index(b'"', begun)].decode())
+                self.latencies.append((now - recorded).total_seconds() * 1000)
+        if self._position >= self.last and not self.done.done():
+            self.end()
 
 
 async def write(url: str, rate: int, events: int) -> None:

@@ -78,7 +78,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 async def run(place: Place) -> Outcome:
-    count = 200 if place.quick else 400
+    count = 100 if place.quick else 400
     with RabbitNode() as node:
         contenders = {name: partial(_measure, name, place, node, count) for name in CONTENDERS}
         found = await in_turns("segments", contenders, place.rounds)
