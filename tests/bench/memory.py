@@ -49,29 +49,21 @@ async def run(place: Place) -> Outcome:
 
 
 async def _api(place: Place, database: Database) -> float:
-    deployment = Deployment(_folder(place, "memory-api"), {
-        "REPORT_BUILDER_DATABASE_URL": database.service_url, "REPORT_BUILDER_STREAMS_PER_USER": str(READERS),
-    })  # fmt: skip
-    try:
-        process = deployment.start("run", "--roles", "api")
-        async with aiohttp.ClientSession() as http:
-            api = Api(http, deployment)
-            await api.until("ready", lambda: api.get("/readyz"), seconds=60)
-        crowd = await readers.start("crowd", deployment.url, str(READERS), str(READ))
+    async with readers.api(place, database, READERS) as (process, url):
+        crowd = await readers.start("crowd", url, str(READERS), str(READ))
         assert crowd.stdout is not None
         await crowd.stdout.readline()  # all of them are there
         writer = await readers.start("writer", database.service_url, str(READ // 10), str(READ))
         await asyncio.gather(writer.wait(), crowd.communicate())
         if crowd.returncode:
             raise WrongRows("a reader has missed an event, or had one twice: see above")
-        return _peak(process.pid)
-    finally:
-        await asyncio.to_thread(deployment.stop)
+        return _peak(process)
 
 
 async def _worker(place: Place, database: Database, megabytes: int) -> float:
     rows = megabytes * 1_000_000 // ROW_BYTES
-    folder = _folder(place, "memory-worker")
+    folder = place.folder / "memory-worker"
+    folder.mkdir()
     table = folder / "numbers.csv"
     first, _ = write_numbers(table, 3)
     with RabbitNode() as node:
@@ -92,12 +84,6 @@ async def _worker(place: Place, database: Database, megabytes: int) -> float:
             return _peak(worker.pid)
         finally:
             await asyncio.to_thread(deployment.stop)
-
-
-def _folder(place: Place, name: str) -> Path:
-    folder = place.folder / name
-    folder.mkdir()
-    return folder
 
 
 def _peak(pid: int) -> float:

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
+import aiohttp
 import msgspec
 import uvloop
 
 from db.pool import open_pool
 from events.writer import AppendWriter
-from service.bootstrap import running
-from service.roles import Role
-from service.settings import Settings
 from tests.bench.lines import alone
 from tests.bench.measuring import WrongRows
 from tests.bench.place import Outcome, Place
+from tests.bench.processor import processor_seconds
 from tests.bench.rounds import say
+from tests.deployment import Api, Deployment
+from tests.postgres import Database
 from tests.recording import note, request
 
 CROWDS = ((1, 50.0), (1000, 250.0))
@@ -54,9 +59,6 @@ class Found(msgspec.Struct, frozen=True):
         return f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms"
 
 
-API: tuple[Role, ...] = ("api",)
-
-
 async def run(place: Place) -> Outcome:
     """Each crowd on a log of its own, in rounds that follow each other. Raises WrongRows where a reader has missed an
     event, or had one twice."""
@@ -73,38 +75,49 @@ async def run(place: Place) -> Outcome:
 
 
 async def _measure(place: Place, readers: int) -> list[Found]:
+    async with place.server.fresh_database() as database, api(place, database, readers) as (process, url):
+        events = RATE * (WARM_UP + SECONDS * place.rounds)
+        crowd = await start("crowd", url, str(readers), str(events))
+        assert crowd.stdout is not None
+        if await crowd.stdout.readline() != b"ready\n":
+            raise WrongRows("the readers could not begin: what they said is above")
+        writer = await start("writer", database.service_url, str(RATE), str(events))
+        await asyncio.sleep(WARM_UP)
+        used = [processor_seconds([process])]
+        for _ in range(place.rounds):
+            await asyncio.sleep(SECONDS)
+            used.append(processor_seconds([process]))
+        await writer.wait()
+        told = await crowd.stdout.read()
+        if not told:
+            raise WrongRows(f"a reader of {readers} has missed an event, or had one twice: see above")
+    latencies = msgspec.json.decode(told, type=list[list[float]])
     found = []
-    async with place.server.fresh_database() as database:
-        folder = place.folder / f"readers-{readers}"
-        settings = Settings(data_dir=folder, database_url=database.service_url, port=0, streams_per_user=readers)
-        async with running(settings, API) as program:
-            assert program.api_url is not None
-            events = RATE * (WARM_UP + SECONDS * place.rounds)
-            crowd = await start("crowd", program.api_url, str(readers), str(events))
-            assert crowd.stdout is not None
-            if await crowd.stdout.readline() != b"ready\n":
-                raise WrongRows("the readers could not begin: what they said is above")
-            writer = await start("writer", database.service_url, str(RATE), str(events))
-            await asyncio.sleep(WARM_UP)
-            used = []
-            for _ in range(place.rounds):
-                before = time.process_time()
-                await asyncio.sleep(SECONDS)
-                used.append((time.process_time() - before) / SECONDS)
-            await writer.wait()
-            told = await crowd.stdout.read()
-            if not told:
-                raise WrongRows(f"a reader of {readers} has missed an event, or had one twice: see above")
-            latencies = msgspec.json.decode(told, type=list[list[float]])
-            for number, processor in enumerate(used):
-                # The first event of a round is at this position; every 20th is timed.
-                first = RATE * (WARM_UP + SECONDS * number)
-                window = sorted(
-                    each for one in latencies[first // 20 : first // 20 + RATE * SECONDS // 20] for each in one
-                )
-                found.append(Found(_percentile(window, 50), _percentile(window, 99), processor))
-                say(f"readers, {readers}  round {number + 1}/{place.rounds}  {found[-1]}")
+    for number, (before, after) in enumerate(pairwise(used)):
+        # The first event of a round is at this position; every 20th is timed.
+        first = RATE * (WARM_UP + SECONDS * number)
+        timed = latencies[first // 20 : (first + RATE * SECONDS) // 20]
+        window = sorted(latency for event in timed for latency in event)
+        found.append(Found(_percentile(window, 50), _percentile(window, 99), (after - before) / SECONDS))
+        say(f"readers, {readers}  round {number + 1}/{place.rounds}  {found[-1]}")
     return found
+
+
+@asynccontextmanager
+async def api(place: Place, database: Database, readers: int) -> AsyncIterator[tuple[int, str]]:
+    """An API in a process of its own, which takes so many readers: its process id, and its address."""
+    folder = Path(tempfile.mkdtemp(prefix="api-", dir=place.folder))
+    deployment = Deployment(folder, {
+        "REPORT_BUILDER_DATABASE_URL": database.service_url, "REPORT_BUILDER_STREAMS_PER_USER": str(readers),
+    })  # fmt: skip
+    try:
+        process = deployment.start("run", "--roles", "api")
+        async with aiohttp.ClientSession() as http:
+            client = Api(http, deployment)
+            await client.until("ready", lambda: client.get("/readyz"), seconds=60)
+        yield process.pid, deployment.url
+    finally:
+        await asyncio.to_thread(deployment.stop)
 
 
 async def crowd(url: str, readers: int, last: int) -> None:
