@@ -37,6 +37,7 @@ from service.data_collections.progress import progress_route
 from service.data_collections.routes import collection_routes
 from service.data_collections.timeline import timeline_route
 from service.endpoints import Answer, Endpoint
+from service.footing import Memory
 from service.http import json_response
 from service.letters.desk import LetterDesk
 from service.letters.routes import letter_routes
@@ -77,6 +78,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     pool: Pool
     commands: Commands
+    memory: Memory
     teams: Teams
     fanout: Fanout
     store: ResultStore
@@ -98,7 +100,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 def create_app(parts: Parts) -> Starlette:
     """All routes over the parts."""
     pool, commands, teams, clock = parts.pool, parts.commands, parts.teams, parts.clock
-    desk = Desk(pool, teams, clock, parts.texts)
+    desk = Desk(pool, parts.memory, teams, clock, parts.texts)
     schemas = made_once(published_schemas)
 
     async def show_clock(request: Request) -> Response:
