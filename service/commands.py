@@ -25,7 +25,7 @@ from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
 from service.endpoints import Recorded
 from service.footing import FOOTING, Footing, Memory
-from service.http import etag, json_response
+from service.http import etag
 from service.mending import read_body
 from service.persons.texts import PersonalTexts
 from service.problems import Refused
@@ -191,6 +191,18 @@ def _scoped_key(request: Request, caller: Caller) -> str | None:
 
 
 def _answer(answer: str, status: int, position: int) -> Response:
-    body = msgspec.json.decode(answer)
-    headers = etag(body["version"]) if "version" in body else None
-    return json_response({**body, "position": position}, status, headers)
+    """The answer, which was made when its position was not known yet, with it."""
+    if answer.startswith(_NO_POSITION):
+        body = f'{{"position":{position}{answer[len(_NO_POSITION) :]}'.encode()
+    else:
+        body = msgspec.json.encode({**msgspec.json.decode(answer), "position": position})
+    version = _VERSIONED.decode(answer).version
+    return Response(body, status, None if version is None else etag(version), media_type="application/json")
+
+
+class _Versioned(msgspec.Struct):
+    version: int | None = None
+
+
+_NO_POSITION = '{"position":0'
+_VERSIONED = msgspec.json.Decoder(_Versioned)

@@ -129,8 +129,14 @@ class Endpoint(Route):
             response = await handler(request)
             return response if public or keeps_tokens else await _opened(request, response)
 
+        async def answered(scope: Any, receive: Any, send: Any) -> None:
+            response = await guarded(Request(scope, receive, send))
+            await response(scope, receive, send)
+
         guarded.__name__ = handler.__name__
         super().__init__(path, guarded, methods=[method])
+        # Errors are answered by what stands around the routes; Starlette would do it around each of them, too.
+        self.app = answered
         self.method = method
         self.summary = summary
         self.answer = answer

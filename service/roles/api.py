@@ -12,12 +12,11 @@ from service.amc.vault import Vault
 from service.app import Parts, create_app
 from service.audit.errors import ErrorCounts
 from service.auth.door import Door, open_door
-from service.auth.edge import Edge
 from service.builder.models import REPORTS
 from service.commands import Commands
 from service.footing import Memory
+from service.front import Front
 from service.letters.desk import LetterDesk, open_broker
-from service.operations.routes import Measured
 from service.persons.erasing import Erasing, follow_erasures
 from service.persons.texts import PersonalTexts
 from service.rates.limiter import Rates
@@ -77,7 +76,7 @@ async def start(process: Process) -> None:
     )
     server = await stack.enter_async_context(contextlib.AsyncExitStack())
     process.api_url = await server.enter_async_context(
-        serving(Measured(Edge(app, door.site)), settings.host, settings.port, grace=settings.shutdown_grace)
+        serving(Front(app, door.site), settings.host, settings.port, grace=settings.shutdown_grace)
     )
     process.sign_in_url = door.link(process.api_url)
 

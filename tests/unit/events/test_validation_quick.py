@@ -40,7 +40,7 @@ ODD = st.sampled_from(
 def documents(kind: inspect.Type) -> st.SearchStrategy[Any]:
     """What mostly fits the kind, and sometimes does not."""
     fitting = _fitting(kind)
-    return st.one_of(*[fitting] * 7, ODD)
+    return st.one_of(*[fitting] * 30, ODD)
 
 
 def _fitting(kind: inspect.Type) -> st.SearchStrategy[Any]:
