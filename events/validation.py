@@ -47,7 +47,7 @@ class Invalid(ValueError):
         self.problems = problems
 
 
-class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Base of everything that a client may send."""
 
     json_schema: ClassVar[Mapping[str, Any]] = {}

@@ -43,7 +43,7 @@ class Kind(msgspec.Struct, Generic[State], frozen=True):
     evolve: Callable[[State | None, RecordedEvent], State]
 
 
-class Known(msgspec.Struct, frozen=True):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """A stream that exists: its version, its state, and how many bytes it counts for."""
 
     version: int

@@ -84,7 +84,7 @@ class Ground(msgspec.Struct, frozen=True):
     instance: InstanceAdded
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """A report by its events; `version` is its stream's, 0 where it does not exist.
 
     `changed_since_review` names the steps that were set again after the last review. `check` is the last time that
