@@ -124,8 +124,9 @@ class Endpoint(Route):
                 request.scope[NOTE_REFUSAL] = partial(state.errors.note, caller, f"{method} {path}")
                 await state.rates.admit(request, caller)
                 caller.require(scope)
-            for header in self.headers:
-                _read_header(request, header)
+            if not names.isdisjoint(name for name, _ in request.headers.raw):
+                for header in self.headers:
+                    _read_header(request, header)
             response = await handler(request)
             return response if public or keeps_tokens else await _opened(request, response)
 
@@ -148,6 +149,7 @@ class Endpoint(Route):
         self.refusals = tuple(refusals)
         key = (IDEMPOTENCY_KEY,) if body is not None else ()
         self.headers = (*key, *((IF_MATCH,) if "stale" in refusals else ()), *headers)
+        names = frozenset(header.name.lower().encode() for header in self.headers)
         self.answer_headers = dict(answer_headers or {})
         self.media = tuple(media)
         self.also = dict(also or {})

@@ -27,6 +27,9 @@ _FORWARDED = frozenset(
     (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
 )
 
+# What browsers add to what a page sends; without any of it there is nothing to refuse.
+_OF_PAGES = frozenset((b"origin", b"sec-fetch-site"))
+
 
 class Site:
     """The service's addresses, as the settings name them."""
@@ -67,6 +70,8 @@ class Site:
         Sites that the settings allow may, unless `own_alone`. What a browser opens as a page may come from
         anywhere: it is shown to its person, and changes nothing.
         """
+        if _OF_PAGES.isdisjoint(name for name, _ in request.headers.raw):
+            return
         origin = request.headers.get("origin")
         if origin is not None:
             if self.is_own(origin.lower(), request) or (not own_alone and origin.lower() in self.other_origins):
