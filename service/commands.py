@@ -18,7 +18,7 @@ from starlette.responses import Response
 from db.pool import Pool
 from events import codec
 from events.append import Appended, AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
-from events.envelope import stream_of
+from events.envelope import NewEvent, stream_of
 from events.reader import read_head
 from events.validation import Body, Problem
 from events.writer import AppendWriter
@@ -122,7 +122,8 @@ class Commands:
             answer = codec.encode(decision.answer)
             kept = IdempotencyKey(key, digest, decision.status, answer) if key else None
             asserted = footing.assertions(decision.writes)
-            sealed = await self._texts.seal(AppendRequest((*decision.writes, *asserted), kept))
+            plain = AppendRequest((*decision.writes, *asserted), kept)
+            sealed = await self._texts.seal(plain)
             try:
                 appended = await append(sealed)
             except Conflict as conflict:
@@ -133,7 +134,8 @@ class Commands:
                 if not _decides_again(sealed, conflict, excused):
                     raise
                 continue
-            if not appended.duplicate:
+            # What was sealed only now is in the clear in the states that the decision has made: nobody remembers that.
+            if not appended.duplicate and _events_of(sealed) == _events_of(plain):
                 footing.recorded(len(answer))
             if appended.answer is not None and appended.status is not None:
                 return _answer(appended.answer, appended.status, appended.last_position)
@@ -166,6 +168,10 @@ class Commands:
         if row["digest"] != digest:
             raise KeyReused
         return _answer(row["answer"], row["status"], row["last_position"])
+
+
+def _events_of(request: AppendRequest) -> list[tuple[NewEvent, ...]]:
+    return [write.events for write in request.writes if write.events]
 
 
 def _decides_again(request: AppendRequest, conflict: Conflict, excused: Collection[str]) -> bool:

@@ -9,6 +9,7 @@ not proved by an append (a refusal, an answer that records nothing) is decided f
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar, cast
@@ -18,7 +19,7 @@ import msgspec
 import structlog
 from starlette.requests import Request
 
-from db.pool import Pool
+from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from events.append import Write
 from events.envelope import Category, RecordedEvent, stream_of
 from events.feed import Feed
@@ -31,6 +32,8 @@ State = TypeVar("State")
 MOST_BYTES = 64 * 1024 * 1024
 """What may be remembered, in bytes of stored JSON and OVERHEAD for each stream."""
 OVERHEAD = 1024
+
+RETRY_AFTER = 1.0
 
 FOOTING = "report_builder.footing"
 """Where a request's scope keeps what its decision stands on."""
@@ -94,10 +97,20 @@ class Memory:
     async def follow(self, feed: Feed) -> None:
         """Takes in what is appended from now on, here and elsewhere, until cancelled: the next event of a remembered
         stream, and the first of a new one."""
-        async for events in feed.follow(feed.head):
+        position = feed.head
+        while True:
+            await feed.wait_beyond(position)
+            try:
+                events = await feed.read(position)
+            except DATABASE_ERRORS as error:
+                end_if_cancelled(error)
+                log.warning("memory_waits", error=type(error).__name__)
+                await asyncio.sleep(RETRY_AFTER)
+                continue
             for event in events:
                 if event.stream.partition("-")[0] in self._kinds:
                     self._take_in(event)
+                position = event.position
 
     def _take_in(self, event: RecordedEvent) -> None:
         known = self._known.get(event.stream)
