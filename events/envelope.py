@@ -39,7 +39,7 @@ def stream_of(category: Category, id: UUID | str) -> str:
     return f"{category}-{id}"
 
 
-class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
+class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How an event came about. `correlation_id` names the whole undertaking (a report, a collection);
     `causation_id` the event, or the entity, that led to this one; `trace_id` the W3C trace."""
 
@@ -48,7 +48,7 @@ class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
     trace_id: str | None = None
 
 
-class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event that is not recorded yet. `data` is one of the registered structs of `events.types`.
 
     `id` is made once: sending the same request again with the same ids records nothing twice.

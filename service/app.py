@@ -1,4 +1,4 @@
-"""The HTTP application: all routes, one error handler."""
+"""The HTTP application: all routes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from datetime import datetime
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.pool import Pool
 from events.tree.notes import VerifierKey
@@ -37,6 +34,7 @@ from service.data_collections.progress import progress_route
 from service.data_collections.routes import collection_routes
 from service.data_collections.timeline import timeline_route
 from service.endpoints import Answer, Endpoint
+from service.footing import Memory
 from service.http import json_response
 from service.letters.desk import LetterDesk
 from service.letters.routes import letter_routes
@@ -47,8 +45,7 @@ from service.operations.scrape import Scrape
 from service.persons.erasing import Erasing
 from service.persons.routes import person_routes
 from service.persons.texts import PersonalTexts
-from service.problems import EXCEPTION_HANDLERS
-from service.rates.limiter import RateHeaders, Rates
+from service.rates.limiter import Rates
 from service.results.routes import result_routes
 from service.results.store import ResultStore
 from service.results.versions import version_route
@@ -60,8 +57,6 @@ from service.teams.routes import team_routes
 from service.tree.routes import tree_routes
 from service.ui.pages import Pages
 from service.workflows.routes import workflow_routes
-
-MAX_BODY = 2 * 1024 * 1024
 
 
 class ClockAnswer(Answer, frozen=True, kw_only=True):
@@ -77,6 +72,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     pool: Pool
     commands: Commands
+    memory: Memory
     teams: Teams
     fanout: Fanout
     store: ResultStore
@@ -96,9 +92,9 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create_app(parts: Parts) -> Starlette:
-    """All routes over the parts."""
+    """All routes over the parts; `service.front` stands around them."""
     pool, commands, teams, clock = parts.pool, parts.commands, parts.teams, parts.clock
-    desk = Desk(pool, teams, clock, parts.texts)
+    desk = Desk(pool, parts.memory, teams, clock, parts.texts)
     schemas = made_once(published_schemas)
 
     async def show_clock(request: Request) -> Response:
@@ -130,35 +126,8 @@ def create_app(parts: Parts) -> Starlette:
         *letter_routes(commands, parts.letters),
         *person_routes(pool, commands, parts.erasing),
     ]
-    app = Starlette(
-        routes=[*endpoints, *contract_routes(endpoints, schemas, anonymous=parts.door.for_local_person)],
-        middleware=[Middleware(LimitBody), Middleware(RateHeaders)],
-        exception_handlers=EXCEPTION_HANDLERS,
-    )
+    app = Starlette(routes=[*endpoints, *contract_routes(endpoints, schemas, anonymous=parts.door.for_local_person)])
     app.state.door, app.state.rates, app.state.errors = parts.door, parts.rates, parts.errors
     app.state.texts = parts.texts
     app.router.default = parts.pages
     return app
-
-
-class LimitBody:
-    """Refuses bodies over MAX_BODY bytes before they fill the memory."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        size = 0
-
-        async def limited() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > MAX_BODY:
-                raise HTTPException(413, f"a body may have at most {MAX_BODY} bytes")
-            return message
-
-        await self._app(scope, limited, send)

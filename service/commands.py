@@ -7,7 +7,7 @@ the append is refused and nothing has happened.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -18,13 +18,14 @@ from starlette.responses import Response
 from db.pool import Pool
 from events import codec
 from events.append import Appended, AppendRequest, Conflict, IdempotencyKey, KeyReused, Write
-from events.envelope import stream_of
+from events.envelope import NewEvent, stream_of
 from events.reader import read_head
 from events.validation import Body, Problem
 from events.writer import AppendWriter
 from service.auth.caller import Caller, caller_of
 from service.endpoints import Recorded
-from service.http import etag, json_response
+from service.footing import FOOTING, Footing, Memory
+from service.http import etag
 from service.mending import read_body
 from service.persons.texts import PersonalTexts
 from service.problems import Refused
@@ -67,8 +68,9 @@ class Decision(msgspec.Struct, frozen=True):
 class Commands:
     """Runs the commands of all routes. What is personal in their events is sealed here."""
 
-    def __init__(self, pool: Pool, writer: AppendWriter, texts: PersonalTexts) -> None:
+    def __init__(self, pool: Pool, writer: AppendWriter, texts: PersonalTexts, memory: Memory) -> None:
         self._pool = pool
+        self._memory = memory
         self._writer = writer
         self._texts = texts
 
@@ -79,9 +81,11 @@ class Commands:
         decide: Callable[[Kind, Caller], Awaitable[Decision]],
         *,
         append: Append | None = None,
+        afresh: bool = False,
     ) -> Response:
         """Reads the body as `kind`, decides, appends, and answers JSON with the `position` of the append. `append` is
-        another way of recording, where more has to happen with it."""
+        another way of recording, where more has to happen with it. `afresh`: it is decided from the log as it is now
+        and never from memory, as deciding has an effect of its own."""
         body = await request.body()
         caller = caller_of(request)
         key = _scoped_key(request, caller)
@@ -89,8 +93,12 @@ class Commands:
         if key and (known := await self._first_answer(key, digest)):
             return known
         try:
-            command = await read_body(kind, body, lambda rest: decide(rest, caller))
-            return await self._carry_out(command, caller, decide, key, digest, append or self._writer.append)
+            command = await read_body(
+                kind, body, lambda rest: self._decided(request, lambda: decide(rest, caller), afresh=True)
+            )
+            return await self._carry_out(
+                request, lambda: decide(command, caller), key, digest, append or self._writer.append, afresh=afresh
+            )
         except (Refused, Conflict):
             # The same request may have been carried out elsewhere while we looked: then its answer counts.
             if key and (known := await self._first_answer(key, digest)):
@@ -99,32 +107,57 @@ class Commands:
 
     async def _carry_out(
         self,
-        command: Kind,
-        caller: Caller,
-        decide: Callable[[Kind, Caller], Awaitable[Decision]],
+        request: Request,
+        decide: Callable[[], Awaitable[Decision]],
         key: str | None,
         digest: bytes,
         append: Append,
+        *,
+        afresh: bool,
     ) -> Response:
-        decision = await decide(command, caller)
+        decision, footing = await self._decided(request, decide, afresh=afresh)
         while True:
             if not decision.writes:
                 return _answer(codec.encode(decision.answer), decision.status, await read_head(self._pool))
             answer = codec.encode(decision.answer)
             kept = IdempotencyKey(key, digest, decision.status, answer) if key else None
-            request = await self._texts.seal(AppendRequest(decision.writes, kept))
+            asserted = footing.assertions(decision.writes)
+            plain = AppendRequest((*decision.writes, *asserted), kept)
+            sealed = await self._texts.seal(plain)
             try:
-                appended = await append(request)
+                appended = await append(sealed)
             except Conflict as conflict:
+                footing.forget()
+                excused = footing.remembered.union(write.stream for write in asserted)
                 # Somebody was faster. As it now stands there may be a better reason to refuse than the versions.
-                again = await decide(command, caller)
-                if not _decides_again(request, conflict):
+                decision, footing = await self._decided(request, decide, afresh=True)
+                if not _decides_again(sealed, conflict, excused):
                     raise
-                decision = again
                 continue
+            # What was sealed only now is in the clear in the states that the decision has made: nobody remembers that.
+            if not appended.duplicate and _events_of(sealed) == _events_of(plain):
+                footing.recorded(len(answer))
             if appended.answer is not None and appended.status is not None:
                 return _answer(appended.answer, appended.status, appended.last_position)
             return _answer(answer, decision.status, appended.last_position)
+
+    async def _decided(
+        self, request: Request, decide: Callable[[], Awaitable[Decision]], *, afresh: bool
+    ) -> tuple[Decision, Footing]:
+        """The decision, and what it stands on. What no append would prove (a refusal, an answer that records nothing)
+        is taken from the log itself, never from memory."""
+        if not afresh:
+            footing = request.scope[FOOTING] = Footing(self._pool, self._memory, afresh=False)
+            try:
+                decision = await decide()
+            except Exception:
+                if not footing.remembered:
+                    raise
+            else:
+                if decision.writes or not footing.remembered:
+                    return decision, footing
+        footing = request.scope[FOOTING] = Footing(self._pool, self._memory, afresh=True)
+        return await decide(), footing
 
     async def _first_answer(self, key: str, digest: bytes) -> Response | None:
         row = await self._pool.fetchrow(
@@ -137,16 +170,21 @@ class Commands:
         return _answer(row["answer"], row["status"], row["last_position"])
 
 
-def _decides_again(request: AppendRequest, conflict: Conflict) -> bool:
-    """Whether only such streams have moved on as the service itself writes to while people do: then the command
-    is decided again as they now stand. Each time somebody else has come through, so this ends."""
+def _events_of(request: AppendRequest) -> list[tuple[NewEvent, ...]]:
+    return [write.events for write in request.writes if write.events]
+
+
+def _decides_again(request: AppendRequest, conflict: Conflict, excused: Collection[str]) -> bool:
+    """Whether only such streams have moved on as the service itself writes to while people do, or as are `excused`:
+    of which the memory was out of date, or which the command does not write to. Then it is decided again as they now
+    stand. Each time somebody else has come through, so this ends."""
     moved = [
         write.stream
         for write in request.writes
         if write.expected != "any"
         and conflict.actual[write.stream] != (0 if write.expected == "none" else write.expected)
     ]
-    return bool(moved) and all(stream.startswith(OUR_STREAMS) for stream in moved)
+    return bool(moved) and all(stream in excused or stream.startswith(OUR_STREAMS) for stream in moved)
 
 
 def _scoped_key(request: Request, caller: Caller) -> str | None:
@@ -159,6 +197,18 @@ def _scoped_key(request: Request, caller: Caller) -> str | None:
 
 
 def _answer(answer: str, status: int, position: int) -> Response:
-    body = msgspec.json.decode(answer)
-    headers = etag(body["version"]) if "version" in body else None
-    return json_response({**body, "position": position}, status, headers)
+    """The answer, which was made when its position was not known yet, with it."""
+    if answer.startswith(_NO_POSITION):
+        body = f'{{"position":{position}{answer[len(_NO_POSITION) :]}'.encode()
+    else:
+        body = msgspec.json.encode({**msgspec.json.decode(answer), "position": position})
+    version = _VERSIONED.decode(answer).version
+    return Response(body, status, None if version is None else etag(version), media_type="application/json")
+
+
+class _Versioned(msgspec.Struct):
+    version: int | None = None
+
+
+_NO_POSITION = '{"position":0'
+_VERSIONED = msgspec.json.Decoder(_Versioned)

@@ -124,13 +124,20 @@ class Endpoint(Route):
                 request.scope[NOTE_REFUSAL] = partial(state.errors.note, caller, f"{method} {path}")
                 await state.rates.admit(request, caller)
                 caller.require(scope)
-            for header in self.headers:
-                _read_header(request, header)
+            if not names.isdisjoint(name for name, _ in request.headers.raw):
+                for header in self.headers:
+                    _read_header(request, header)
             response = await handler(request)
             return response if public or keeps_tokens else await _opened(request, response)
 
+        async def answered(scope: Any, receive: Any, send: Any) -> None:
+            response = await guarded(Request(scope, receive, send))
+            await response(scope, receive, send)
+
         guarded.__name__ = handler.__name__
         super().__init__(path, guarded, methods=[method])
+        # Errors are answered by what stands around the routes; Starlette would do it around each of them, too.
+        self.app = answered
         self.method = method
         self.summary = summary
         self.answer = answer
@@ -142,6 +149,7 @@ class Endpoint(Route):
         self.refusals = tuple(refusals)
         key = (IDEMPOTENCY_KEY,) if body is not None else ()
         self.headers = (*key, *((IF_MATCH,) if "stale" in refusals else ()), *headers)
+        names = frozenset(header.name.lower().encode() for header in self.headers)
         self.answer_headers = dict(answer_headers or {})
         self.media = tuple(media)
         self.also = dict(also or {})

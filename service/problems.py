@@ -164,6 +164,11 @@ def refusal_of(error: Exception) -> Refused | None:
     return next((make(error) for kind, make in _REFUSALS.items() if isinstance(error, kind)), None)
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether it is the caller, or the database, that an error tells of; else it is a fault of ours."""
+    return isinstance(error, (HTTPException, *_REFUSALS))
+
+
 _HTTP_CODES = {404: "not_found", 413: "body_too_large"}
 
 

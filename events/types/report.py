@@ -11,14 +11,14 @@ import msgspec
 from events.configurations import LookbackConfig, ParameterValues, ScheduleStep
 
 
-class ReportCreated(msgspec.Struct, frozen=True, omit_defaults=True):
+class ReportCreated(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A report was begun; nothing runs yet. `copied_from` is the report whose steps it begins with."""
 
     name: str
     copied_from: UUID | None = None
 
 
-class ParametersSet(msgspec.Struct, frozen=True):
+class ParametersSet(msgspec.Struct, frozen=True, gc=False):
     """Step 1: what is asked of whom, and the window of one run. `timezone` is the report's zone."""
 
     instance_id: str

@@ -11,6 +11,7 @@ from events.envelope import RecordedEvent, stream_of
 from events.reader import read_stream
 from events.types import instance
 from events.types.instance import InstanceAdded
+from service.footing import Kind
 
 
 class OwnedInstance(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,9 @@ def instance_of(events: Iterable[RecordedEvent]) -> OwnedInstance:
     for event in events:
         state = state.evolve(event)
     return state
+
+
+INSTANCES: Kind[OwnedInstance] = Kind("instance", lambda state, event: (state or OwnedInstance()).evolve(event))
 
 
 async def load_owned(pool: Pool, instance_id: str) -> OwnedInstance:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 
+@lru_cache(4096)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine itself."""
     try:

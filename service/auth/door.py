@@ -163,8 +163,7 @@ class Door:
         token = credential_of(request.headers)
         if token is not None:
             return await self._bearer(token)
-        session = request.cookies.get(self.site.cookie_name(request, SESSION))
-        if session:
+        if "cookie" in request.headers and (session := request.cookies.get(self.site.cookie_name(request, SESSION))):
             principal = await self.sessions.find(session)
             if principal is None:
                 raise CredentialRefused("no such session")
@@ -201,7 +200,7 @@ class Door:
 
 def chosen_team(request: Request) -> str | None:
     """The team that the request names, by its header or, as a link has none, in its query. Raises Refused."""
-    named = request.query_params.getlist(FOR_TEAM)
+    named = request.query_params.getlist(FOR_TEAM) if request.scope["query_string"] else []
     if named and request.method not in SAFE_METHODS:
         raise Refused("bad_request", f"{FOR_TEAM} is for reading alone; send Report-Builder-Team")
     header = request.headers.get("report-builder-team")

@@ -7,6 +7,7 @@ of an attacker's may have made that name lead here), Origin and Sec-Fetch-Site w
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -22,7 +23,12 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::([0-9]{1,5}))?")
 # What proxies add. A person at this machine sends none of it.
-_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+_FORWARDED = frozenset(
+    (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+)
+
+# What browsers add to what a page sends; without any of it there is nothing to refuse.
+_OF_PAGES = frozenset((b"origin", b"sec-fetch-site"))
 
 
 class Site:
@@ -64,6 +70,8 @@ class Site:
         Sites that the settings allow may, unless `own_alone`. What a browser opens as a page may come from
         anywhere: it is shown to its person, and changes nothing.
         """
+        if _OF_PAGES.isdisjoint(name for name, _ in request.headers.raw):
+            return
         origin = request.headers.get("origin")
         if origin is not None:
             if self.is_own(origin.lower(), request) or (not own_alone and origin.lower() in self.other_origins):
@@ -77,7 +85,7 @@ class Site:
     def is_local(self, request: Request) -> bool:
         """Whether the request was sent on this machine, by whoever sits there, and not passed on by a proxy."""
         client = request.client
-        forwarded = any(name in request.headers for name in _FORWARDED)
+        forwarded = not _FORWARDED.isdisjoint(name for name, _ in request.headers.raw)
         return (
             client is not None
             and is_loopback(client.host)
@@ -113,6 +121,7 @@ class Site:
         return self.https or not is_loopback(_host_name(request.headers.get("host", "")) or "")
 
 
+@lru_cache(1024)
 def _host_name(host: str) -> str | None:
     """The name in a Host header, None where it is none."""
     found = _HOST.fullmatch(host.lower())

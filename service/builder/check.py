@@ -53,7 +53,7 @@ def check_route(desk: Desk, commands: Commands, accounts: AccountDesk) -> Endpoi
     async def check(request: Request) -> Response:
         async def decide_check(body: CheckSql, caller: Caller) -> Decision:
             draft = await desk.open(request, caller)
-            parameters, ground = await standing(desk.pool, draft.state, caller)
+            parameters, ground = await standing(draft.footing, draft.state, caller)
             key = content_key(
                 parameters.instance_id, ground.instance, ground.workflow, parameters.parameters, parameters.timezone
             )
@@ -73,7 +73,7 @@ def check_route(desk: Desk, commands: Commands, accounts: AccountDesk) -> Endpoi
             answer = draft.answer(CheckedAnswer, status=verdict.outcome if verdict else "pending")
             return Decision((draft.write(),) if draft.events else (), answer)
 
-        return await commands.run(request, CheckSql, decide_check)
+        return await commands.run(request, CheckSql, decide_check, afresh=True)
 
     return Endpoint(
         "POST",

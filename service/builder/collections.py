@@ -29,6 +29,7 @@ from service.data_collections.plan import plan_collection, plan_segments
 from service.data_collections.windows import Window
 from service.data_collections.writes import created_write
 from service.endpoints import Endpoint, Recorded
+from service.footing import footing_of
 from service.persons.texts import PersonalTexts
 from service.problems import Refused
 from service.teams.limits import Teams
@@ -65,7 +66,7 @@ def collection_creation(pool: Pool, commands: Commands, teams: Teams, clock: Clo
 
     async def create(request: Request) -> Response:
         async def decide_create(body: CreateCollection, caller: Caller) -> Decision:
-            ground = await load_ground(pool, body.workflow_id, body.instance_id, caller)
+            ground = await load_ground(footing_of(request), body.workflow_id, body.instance_id, caller)
             as_of = read_as_of(body.as_of, body.timezone or ground.instance.time_zone, clock)
             step = OnceStep(segmentation_config=body.segmentation_config)
             parameters, problems = decide.checked_parameters(ground, body, as_of)

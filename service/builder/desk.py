@@ -36,6 +36,7 @@ from service.builder.preview import (
 from service.clock import Clock
 from service.commands import Decision
 from service.data_collections.writes import created_write
+from service.footing import Footing, Memory, footing_of
 from service.persons.texts import PersonalTexts
 from service.schedules.plan import fingerprint_of
 from service.schedules.writes import created_writes
@@ -47,11 +48,12 @@ StepAnswer = TypeVar("StepAnswer", bound=ReportAnswer)
 
 class Draft(msgspec.Struct):
     """A report to which steps are added: its events so far, and what it then is. `values` are its parameters' values,
-    opened, where somebody is to read them."""
+    opened, where somebody is to read them. `footing` hears what the report becomes."""
 
     report_id: UUID
     caller: Caller
     state: Report
+    footing: Footing
     events: list[NewEvent] = msgspec.field(default_factory=list)
     began_at: int = 0
     values: ParameterValues = msgspec.field(default_factory=dict)
@@ -74,26 +76,38 @@ class Draft(msgspec.Struct):
 
     def write(self) -> Write:
         """What is to be appended: the new events, at the version that was read."""
-        return Write(stream_of("report", self.report_id), self.began_at or "none", tuple(self.events))
+        stream = stream_of("report", self.report_id)
+        self.footing.becomes(stream, self.state.version, self.state)
+        return Write(stream, self.began_at or "none", tuple(self.events))
 
     def answer(self, kind: type[StepAnswer] = ReportAnswer, **more: Any) -> StepAnswer:  # type: ignore[assignment]
         return kind(**shown(self.report_id, self.state), **more)
 
 
 class Desk:
-    """The builder's shared acts, over the log behind `pool`; `clock` has their today."""
+    """The builder's shared acts, over the log behind `pool` and what `memory` knows of it; `clock` has their today."""
 
-    def __init__(self, pool: Pool, teams: Teams, clock: Clock, texts: PersonalTexts) -> None:
+    def __init__(self, pool: Pool, memory: Memory, teams: Teams, clock: Clock, texts: PersonalTexts) -> None:
         self.pool = pool
+        self._memory = memory
         self.clock = clock
         self.texts = texts
         self._teams = teams
 
     async def open(self, request: Request, caller: Caller) -> Draft:
         """The report that the path names, for its next step; refused where it was submitted."""
-        report_id, state = await load_report(self.pool, request, caller)
+        footing = footing_of(request)
+        report_id, state = await load_report(footing, request, caller)
         decide.refuse_submitted(state)
-        return Draft(report_id, caller, state, began_at=state.version)
+        return Draft(report_id, caller, state, footing, began_at=state.version)
+
+    def begin(self, caller: Caller, footing: Footing) -> Draft:
+        """A report that is not there yet."""
+        return Draft(new_id(), caller, Report(team_id=caller.team_id), footing)
+
+    def as_it_stands(self) -> Footing:
+        """What to stand on where nothing is recorded: the log as it is now."""
+        return Footing(self.pool, self._memory, afresh=True)
 
     async def add_parameters(self, draft: Draft, data: ParametersSet, ground: Ground) -> ParametersSet:
         """Step 1, with what is personal in it sealed; answers it so. The draft has its values to read."""

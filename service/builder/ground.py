@@ -11,13 +11,12 @@ from starlette.requests import Request
 from db.pool import Pool
 from events.configurations import ScheduleStep
 from events.envelope import stream_of
-from events.reader import read_stream
 from events.types.report import ParametersSet
 from events.validation import Problem
-from service.amc.instances import load_instance
+from service.amc.instances import INSTANCES
 from service.auth.caller import Caller
 from service.builder.history import segment_history
-from service.builder.models import Ground, Report, report_of
+from service.builder.models import REPORTS, Ground, Report
 from service.builder.preview import Facts, collected_window
 from service.clock import Clock
 from service.data_collections.lookback import earliest_allowed
@@ -25,31 +24,34 @@ from service.data_collections.plan import content_key
 from service.data_collections.reuse import load_past
 from service.data_collections.windows import Window
 from service.endpoints import path_id
+from service.footing import Footing
 from service.http import refuse_stale
 from service.problems import Refused
 from service.workflows.inspect import inspect_sql
-from service.workflows.state import load_workflow
+from service.workflows.state import WORKFLOWS
 
 
-async def load_report(pool: Pool, request: Request, caller: Caller) -> tuple[UUID, Report]:
+async def load_report(footing: Footing, request: Request, caller: Caller) -> tuple[UUID, Report]:
     """The report that the path names, of the caller's team, at the version that `If-Match` asks for."""
     report_id = path_id(request, "report_id", "report")
-    state = report_of(await read_stream(pool, stream_of("report", report_id)))
-    if state.version == 0 or state.team_id != caller.team_id:
+    state = await footing.load(REPORTS, report_id)
+    if state is None or state.team_id != caller.team_id:
         raise Refused("not_found", f"there is no report {report_id}")
     refuse_stale(request, state.version, "report")
     return report_id, state
 
 
-async def load_ground(pool: Pool, workflow_id: str, instance_id: str, caller: Caller, at: str = "") -> Ground:
+async def load_ground(footing: Footing, workflow_id: str, instance_id: str, caller: Caller, at: str = "") -> Ground:
     """The workflow and the instance as they stand now; refused, below the pointer `at`, where one is missing."""
     problems = []
-    workflow = await load_workflow(pool, workflow_id, caller.team_id)
-    if workflow is None:
+    await footing.look_up(stream_of("workflow", workflow_id), stream_of("instance", instance_id))
+    workflow = await footing.load(WORKFLOWS, workflow_id)
+    if workflow is None or workflow.team_id != caller.team_id:
         problems.append(Problem(f"{at}/workflow_id", "there is no such workflow; create it with POST /api/workflows"))
     elif workflow.archived:
         problems.append(Problem(f"{at}/workflow_id", "the workflow is archived; unarchive it, or take another"))
-    instance = await load_instance(pool, instance_id, caller.team_id)
+    owned = await footing.load(INSTANCES, instance_id)
+    instance = owned.current if owned is not None and owned.lets(caller.team_id) else None
     if instance is None:
         problems.append(Problem(f"{at}/instance_id", "there is no such instance; add it with POST /api/instances"))
     if problems:
@@ -59,12 +61,12 @@ async def load_ground(pool: Pool, workflow_id: str, instance_id: str, caller: Ca
     return Ground(workflow.content, instance)
 
 
-async def standing(pool: Pool, state: Report, caller: Caller) -> tuple[ParametersSet, Ground]:
+async def standing(footing: Footing, state: Report, caller: Caller) -> tuple[ParametersSet, Ground]:
     """The parameters that were set, and what they name as it stands now."""
     if state.parameters is None:
         raise Refused("step_missing", "post the parameters step first", extra={"missing": ["parameters"]})
     parameters = state.parameters
-    return parameters, await load_ground(pool, parameters.workflow_id, parameters.instance_id, caller)
+    return parameters, await load_ground(footing, parameters.workflow_id, parameters.instance_id, caller)
 
 
 async def gather_facts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, ClassVar
 
@@ -15,6 +15,7 @@ from events.types import report
 from events.types.instance import InstanceAdded
 from events.types.workflow import WorkflowContent
 from events.validation import Body
+from service.footing import Kind
 
 Digest = Annotated[
     str, Meta(pattern="^[0-9a-f]{64}$", max_length=64, extra={"expected": "the digest that review answered"})
@@ -83,7 +84,7 @@ class Ground(msgspec.Struct, frozen=True):
     instance: InstanceAdded
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """A report by its events; `version` is its stream's, 0 where it does not exist.
 
     `changed_since_review` names the steps that were set again after the last review. `check` is the last time that
@@ -139,9 +140,8 @@ class Report(msgspec.Struct, frozen=True):
         return "submit" if self.review and not self.changed_since_review else "review"
 
 
-def report_of(events: Iterable[RecordedEvent]) -> Report:
-    """The report that a stream's events have made."""
-    state = Report()
-    for event in events:
-        state = msgspec.structs.replace(state, team_id=event.team_id).evolve(event.stream_version, event.data)
-    return state
+def _evolved(state: Report | None, event: RecordedEvent) -> Report:
+    return (state or Report(team_id=event.team_id)).evolve(event.stream_version, event.data)
+
+
+REPORTS = Kind("report", _evolved)

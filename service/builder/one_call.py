@@ -8,19 +8,19 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from events.envelope import new_id
 from events.types.report import ParametersSet, ReportCreated
 from service.auth.caller import Caller, caller_of
 from service.builder import decide
 from service.builder.answers import ReviewContent, SubmittedAnswer, ValidatedParameters
 from service.builder.desk import Desk, Draft
 from service.builder.ground import load_ground, read_as_of
-from service.builder.models import Configuration, Ground, Report, SubmitConfiguration, ValidateParameters
+from service.builder.models import Configuration, Ground, SubmitConfiguration, ValidateParameters
 from service.builder.preview import Preview, warning_answers, window_answer
 from service.builder.routes import LIMIT_REFUSALS, SEALED
 from service.commands import Commands, Decision
 from service.data_collections.lookback import earliest_allowed, lookback_dates, lookback_warnings
 from service.endpoints import Endpoint, Handler
+from service.footing import Footing, footing_of
 from service.http import json_response
 from service.mending import read_body
 
@@ -28,15 +28,15 @@ from service.mending import read_body
 def one_call_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
     """The one-call routes; only `submit` records something, by `commands`."""
 
-    async def configured(body: Configuration, caller: Caller) -> tuple[Draft, Ground, date]:
+    async def configured(body: Configuration, caller: Caller, footing: Footing) -> tuple[Draft, Ground, date]:
         """A new report with the first two steps of the body; refused with all problems of both."""
         ground = await load_ground(
-            desk.pool, body.parameters.workflow_id, body.parameters.instance_id, caller, at="/parameters"
+            footing, body.parameters.workflow_id, body.parameters.instance_id, caller, at="/parameters"
         )
         zone = body.parameters.timezone or ground.instance.time_zone
         as_of = read_as_of(body.as_of, zone, desk.clock)
         data, schedule = decide.set_both(ground, body.parameters, body.schedule, as_of, desk.clock.now())
-        draft = Draft(new_id(), caller, Report())
+        draft = desk.begin(caller, footing)
         draft.add(ReportCreated(body.name))
         await desk.add_parameters(draft, data, ground)
         draft.add(schedule, "schedule")
@@ -45,11 +45,12 @@ def one_call_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
     async def read(request: Request) -> tuple[Draft, Ground, date]:
         """What the request's body configures."""
         caller = caller_of(request)
-        body = await read_body(Configuration, await request.body(), lambda rest: configured(rest, caller))
-        return await configured(body, caller)
+        footing = desk.as_it_stands()
+        body = await read_body(Configuration, await request.body(), lambda rest: configured(rest, caller, footing))
+        return await configured(body, caller, footing)
 
     async def validated(body: ValidateParameters, caller: Caller) -> tuple[ParametersSet, Ground, date]:
-        ground = await load_ground(desk.pool, body.workflow_id, body.instance_id, caller)
+        ground = await load_ground(desk.as_it_stands(), body.workflow_id, body.instance_id, caller)
         as_of = read_as_of(body.as_of, body.timezone or ground.instance.time_zone, desk.clock)
         return decide.set_parameters(ground, body, as_of), ground, as_of
 
@@ -78,7 +79,7 @@ def one_call_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
 
     async def submit(request: Request) -> Response:
         async def decide_submit(body: SubmitConfiguration, caller: Caller) -> Decision:
-            draft, ground, as_of = await configured(body, caller)
+            draft, ground, as_of = await configured(body, caller, footing_of(request))
             facts = await desk.facts(draft, ground, as_of)
             content = desk.review(draft, ground, facts, as_of)
             draft.add(decide.reviewed(content.digest, content.preview), "review")

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from events.configurations import ParametersStep, ScheduleStep
-from events.envelope import new_id
 from events.types.report import ReportCreated
 from service.auth.caller import Caller, caller_of
 from service.builder import decide
@@ -25,13 +24,14 @@ from service.builder.answers import (
     SubmittedAnswer,
     shown,
 )
-from service.builder.desk import Desk, Draft
+from service.builder.desk import Desk
 from service.builder.ground import load_ground, load_report, read_as_of, standing
-from service.builder.models import CopyReport, CreateReport, Report, Review, Submit
+from service.builder.models import CopyReport, CreateReport, Review, Submit
 from service.builder.preview import warning_answers, window_answer
 from service.commands import Commands, Decision
 from service.data_collections.lookback import lookback_dates, lookback_warnings
 from service.endpoints import Endpoint, Handler, Position, Query, Recorded, Search, read_query
+from service.footing import footing_of
 from service.http import etag, json_response, newest, page_of, read_cursor, wait_position
 
 STEP_REFUSALS = ("not_found", "stale", "already_submitted", "version_conflict")
@@ -55,7 +55,7 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
 
     async def create(request: Request) -> Response:
         async def decide_create(body: CreateReport, caller: Caller) -> Decision:
-            draft = Draft(new_id(), caller, Report())
+            draft = desk.begin(caller, footing_of(request))
             draft.add(ReportCreated(body.name))
             return Decision((draft.write(),), draft.answer(), 201)
 
@@ -63,8 +63,8 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
 
     async def copy(request: Request) -> Response:
         async def decide_copy(body: CopyReport, caller: Caller) -> Decision:
-            original_id, original = await load_report(pool, request, caller)
-            draft = Draft(new_id(), caller, Report())
+            original_id, original = await load_report(footing_of(request), request, caller)
+            draft = desk.begin(caller, footing_of(request))
             draft.add(ReportCreated(body.name or f"Copy of {original.name}"[:200], original_id))
             if original.parameters:
                 draft.add(original.parameters, "parameters")
@@ -95,13 +95,13 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
         return json_response(page_of(rows, query.limit, newest("created_at", "report_id")))
 
     async def read(request: Request) -> Response:
-        report_id, state = await load_report(pool, request, caller_of(request))
+        report_id, state = await load_report(desk.as_it_stands(), request, caller_of(request))
         return json_response(ReportAnswer(**shown(report_id, state)), headers=etag(state.version))
 
     async def set_parameters(request: Request) -> Response:
         async def decide_parameters(body: ParametersStep, caller: Caller) -> Decision:
             draft = await desk.open(request, caller)
-            ground = await load_ground(pool, body.workflow_id, body.instance_id, caller)
+            ground = await load_ground(draft.footing, body.workflow_id, body.instance_id, caller)
             as_of = desk.clock.today(body.timezone or ground.instance.time_zone)
             data = decide.set_parameters(ground, body, as_of)
             await desk.add_parameters(draft, data, ground)
@@ -118,7 +118,7 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
     async def set_schedule(request: Request) -> Response:
         async def decide_schedule(body: ScheduleStep, caller: Caller) -> Decision:
             draft = await desk.open(request, caller)
-            parameters, ground = await standing(pool, draft.state, caller)
+            parameters, ground = await standing(draft.footing, draft.state, caller)
             as_of = desk.clock.today(parameters.timezone)
             draft.add(decide.set_schedule(parameters, ground, body, as_of, desk.clock.now()), "schedule")
             shown = desk.preview(draft, ground, await desk.facts(draft, ground, as_of), as_of)
@@ -129,7 +129,7 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
     async def review(request: Request) -> Response:
         async def decide_review(body: Review, caller: Caller) -> Decision:
             draft = await desk.open(request, caller)
-            parameters, ground = await standing(pool, draft.state, caller)
+            parameters, ground = await standing(draft.footing, draft.state, caller)
             _, step = decide.configured(draft.state)
             as_of = read_as_of(body.as_of, parameters.timezone, desk.clock)
             await desk.open_values(draft)
@@ -148,7 +148,7 @@ def builder_routes(desk: Desk, commands: Commands) -> list[Endpoint]:
     async def submit(request: Request) -> Response:
         async def decide_submit(body: Submit, caller: Caller) -> Decision:
             draft = await desk.open(request, caller)
-            _, ground = await standing(pool, draft.state, caller)
+            _, ground = await standing(draft.footing, draft.state, caller)
             await desk.open_values(draft)
             as_of = decide.reviewed_day(draft.state)
             return await desk.set_to_work(draft, ground, await desk.facts(draft, ground, as_of), body.digest)

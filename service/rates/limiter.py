@@ -1,21 +1,18 @@
-"""Holds every caller to the policies, and tells them on each answer where they stand."""
+"""Holds every caller to the policies; `service.front` tells them on each answer where they stand."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 from uuid import UUID
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.pool import DATABASE_ERRORS, Pool, end_if_cancelled
 from service.auth.caller import Caller
 from service.problems import Refused
 from service.rates.bucket import Bucket
-from service.rates.policies import Standing, headers_of, policies_of
+from service.rates.policies import policies_of
 from service.settings import Settings
 
 log = structlog.get_logger()
@@ -72,19 +69,3 @@ class Rates:
         gone = [key for key, bucket in self._buckets.items() if bucket.idle and bucket.used_at < before]
         for key in gone:
             del self._buckets[key]
-
-
-class RateHeaders:
-    """Middleware: puts `RateLimit` and `RateLimit-Policy` on each answer to a request that was counted."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            standing: Any = scope.get(STANDING)
-            if message["type"] == "http.response.start" and isinstance(standing, Standing):
-                MutableHeaders(scope=message).update(headers_of(standing))
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)

@@ -46,10 +46,10 @@ def policies_of(settings: Settings) -> tuple[Policy | None, Policy | None]:
     return policy("reads", settings.rate_reads), policy("writes", settings.rate_writes)
 
 
-def headers_of(standing: Standing) -> dict[str, str]:
+def headers_of(standing: Standing) -> list[tuple[bytes, bytes]]:
     """`RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11, as structured fields."""
     policy = standing.policy
-    return {
-        "RateLimit-Policy": f'"{policy.name}";q={policy.quota};w={policy.window}',
-        "RateLimit": f'"{policy.name}";r={standing.remaining};t={standing.whole_seconds}',
-    }
+    return [
+        (b"ratelimit-policy", f'"{policy.name}";q={policy.quota};w={policy.window}'.encode()),
+        (b"ratelimit", f'"{policy.name}";r={standing.remaining};t={standing.whole_seconds}'.encode()),
+    ]

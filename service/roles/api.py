@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 
 from service.amc.connecting import AccountDesk
+from service.amc.instances import INSTANCES
 from service.amc.keys import SecretKeys
 from service.amc.vault import Vault
 from service.app import Parts, create_app
 from service.audit.errors import ErrorCounts
 from service.auth.door import Door, open_door
-from service.auth.edge import Edge
+from service.builder.models import REPORTS
 from service.commands import Commands
+from service.footing import Memory
+from service.front import Front
 from service.letters.desk import LetterDesk, open_broker
-from service.operations.routes import Measured
 from service.persons.erasing import Erasing, follow_erasures
 from service.persons.texts import PersonalTexts
 from service.rates.limiter import Rates
@@ -26,6 +28,7 @@ from service.stream.fanout import Fanout
 from service.teams.limits import Limits, Teams
 from service.tree.witnesses import witness_keys
 from service.ui.pages import Pages
+from service.workflows.state import WORKFLOWS
 
 
 async def start(process: Process) -> None:
@@ -46,10 +49,13 @@ async def start(process: Process) -> None:
     process.start("fan-out", fanout.run())
     stopping = asyncio.Event()
     texts = PersonalTexts(pool, SecretKeys(settings))
+    memory = Memory((REPORTS, WORKFLOWS, INSTANCES))
+    process.start("memory", memory.follow(process.feed))
     app = create_app(
         Parts(
             pool=pool,
-            commands=Commands(pool, process.writer, texts),
+            commands=Commands(pool, process.writer, texts, memory),
+            memory=memory,
             teams=Teams(pool, Limits(settings.max_running_backfills, settings.max_active_schedules)),
             fanout=fanout,
             store=store,
@@ -70,7 +76,7 @@ async def start(process: Process) -> None:
     )
     server = await stack.enter_async_context(contextlib.AsyncExitStack())
     process.api_url = await server.enter_async_context(
-        serving(Measured(Edge(app, door.site)), settings.host, settings.port, grace=settings.shutdown_grace)
+        serving(Front(app, door.site), settings.host, settings.port, grace=settings.shutdown_grace)
     )
     process.sign_in_url = door.link(process.api_url)
 

@@ -21,6 +21,7 @@ from service.builder.ground import load_ground
 from service.clock import Clock
 from service.commands import Commands, Decision, WithReason
 from service.endpoints import Endpoint, path_id, read_query
+from service.footing import footing_of
 from service.http import etag, json_response, keeping_json, newest, page_of, read_cursor, refuse_stale, wait_position
 from service.persons.texts import PersonalTexts
 from service.problems import Refused
@@ -108,7 +109,7 @@ def schedule_routes(
 
     async def create(request: Request) -> Response:
         async def decide_create(body: CreateSchedule, caller: Caller) -> Decision:
-            ground = await load_ground(pool, body.workflow_id, body.instance_id, caller)
+            ground = await load_ground(footing_of(request), body.workflow_id, body.instance_id, caller)
             now, schedule_id, event_id = clock.now(), new_id(), new_id()
             readable = plan_schedule(
                 schedule_id=schedule_id,
@@ -159,7 +160,7 @@ def schedule_routes(
             if not given and workflow_id is None:
                 raise Refused("bad_request", "there is nothing to change; give at least one field beside reason")
             named = workflow_id or schedule.workflow_id
-            ground = await load_ground(pool, named, schedule.configured.instance_id, caller)
+            ground = await load_ground(footing_of(request), named, schedule.configured.instance_id, caller)
             before = schedule.configured
             workflow = msgspec.structs.replace(
                 ground.workflow, sql_query=before.sql_query, parameters=before.declared_parameters

@@ -13,6 +13,7 @@ from db.pool import Connection, Pool
 from events.envelope import RecordedEvent, stream_of
 from events.reader import read_stream
 from events.types.workflow import WorkflowArchived, WorkflowContent, WorkflowCreated, WorkflowUnarchived
+from service.footing import Kind
 
 Change = Literal["created", "changed", "archived", "unarchived"]
 
@@ -70,22 +71,28 @@ def workflow_of(events: Iterable[RecordedEvent], version: int | None = None) -> 
     for event in events:
         if version is not None and event.stream_version > version:
             break
-        if state is None:
-            assert isinstance(event.data, WorkflowCreated)
-            state = Workflow(
-                workflow_id=event.entity_id,
-                team_id=event.team_id,
-                version=event.stream_version,
-                content=event.data,
-                created_at=event.recorded_at,
-                created_by=event.user_id,
-                updated_at=event.recorded_at,
-                updated_by=event.user_id,
-                history=(_version(event, None),),
-            )
-        else:
-            state = state.evolve(event)
+        state = _evolved(state, event)
     return state if state is None or version in (None, state.version) else None
+
+
+def _evolved(state: Workflow | None, event: RecordedEvent) -> Workflow:
+    if state is not None:
+        return state.evolve(event)
+    assert isinstance(event.data, WorkflowCreated)
+    return Workflow(
+        workflow_id=event.entity_id,
+        team_id=event.team_id,
+        version=event.stream_version,
+        content=event.data,
+        created_at=event.recorded_at,
+        created_by=event.user_id,
+        updated_at=event.recorded_at,
+        updated_by=event.user_id,
+        history=(_version(event, None),),
+    )
+
+
+WORKFLOWS = Kind("workflow", _evolved)
 
 
 async def load_workflow(

@@ -95,7 +95,7 @@ async def test_a_fault_of_ours_is_500_without_its_details(
     async def broken(*_: Any) -> Any:
         raise ZeroDivisionError("a secret of ours")
 
-    monkeypatch.setattr("service.builder.ground.read_stream", broken)
+    monkeypatch.setattr("service.footing.read_each", broken)
     answer = await api.get(f"/api/reports/{UNKNOWN_ID}")
     assert (answer.status, answer.json["code"]) == (500, "internal")
     assert b"secret" not in answer.body
@@ -108,7 +108,7 @@ async def test_a_database_that_is_away_is_503_and_worth_another_try(
     async def away(*_: Any) -> Any:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr("service.builder.ground.read_stream", away)
+    monkeypatch.setattr("service.footing.read_each", away)
     answer = await api.get(f"/api/reports/{UNKNOWN_ID}")
     assert (answer.status, answer.json["code"]) == (503, "database_unavailable")
     assert int(answer.headers["Retry-After"]) > 0

@@ -23,9 +23,10 @@ from events.types.collection import BackfillStatus
 from projections.backfills import COUNTERS
 from projections.runner import TABLES
 from projections.schedules import ScheduleStatus
-from service.app import MAX_BODY, create_app
+from service.app import create_app
 from service.backfill.broker import StepMessage, Topology
 from service.endpoints import LAST_POSITION, Endpoint, Query
+from service.front import MAX_BODY
 from service.stream.cloudevents import cloud_event
 from tests.unit.docs.markdown import DOCS, ROOT, anchor, names, rows, sections
 
