@@ -9,7 +9,7 @@ import click
 
 from service.auth.codes import LIFETIME
 from service.bootstrap import running
-from service.cli.start import spare_the_collector, start, stop_on_signals
+from service.cli.start import start, stop_on_signals
 from service.logs import configure_logs
 from service.roles import ROLES, Role
 from service.settings import Settings, read_settings
@@ -30,7 +30,6 @@ def run(roles: str) -> None:
 async def _run(settings: Settings, roles: list[Role]) -> None:
     stop = stop_on_signals()
     async with running(settings, roles) as program:
-        spare_the_collector()
         if program.api_url:
             click.echo(f"report-builder serves on {program.api_url}", err=True)
         if program.sign_in_url:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -18,15 +17,6 @@ def start(work: Coroutine[Any, Any, Result]) -> Result:
     except ImportError:
         return asyncio.run(work)
     return uvloop.run(work)
-
-
-def spare_the_collector() -> None:
-    """To be called once a process has started. What is there now stays until its end: to look through all of it again
-    and again stops everything else for a quarter of a second each time, with a thousand readers connected."""
-    gc.collect()
-    gc.freeze()
-    # New objects are looked at less often, too: nearly all of them are gone by themselves.
-    gc.set_threshold(10_000, 20, 20)
 
 
 def stop_on_signals() -> asyncio.Event:
