@@ -22,7 +22,7 @@ class QuorumBroker(RabbitmqBroker):
     """All its queues are quorum queues."""
 
     def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
-        arguments = super()._build_queue_arguments(queue_name)  # type: ignore[no-untyped-call]
+        arguments = super()._build_queue_arguments(queue_name)
         return {**arguments, "x-queue-type": "quorum"}
 
 
@@ -55,7 +55,7 @@ def prepare() -> None:
 
 
 broker = QuorumBroker(url=os.environ["BENCH_AMQP_URL"], confirm_delivery=True)
-broker.add_middleware(Results(backend=PostgresResults(), store_results=True))  # type: ignore[no-untyped-call]
+broker.add_middleware(Results(backend=PostgresResults(), store_results=True))
 dramatiq.set_broker(broker)
 
 
