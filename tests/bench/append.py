@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
+import asyncpg
+
+from events.append import APPEND, EncodedRequest, batch_arguments
 from tests.bench import library, pgbench, pool, writer
 from tests.bench.lines import alone, beside
 from tests.bench.measuring import CALLERS, Load, Result
 from tests.bench.place import Outcome, Place
 from tests.bench.rounds import in_turns
+from tests.bench.sample import new_request
 from tests.postgres import Database
 
 Measure = Callable[[Database, Load], Awaitable[Result]]
@@ -75,6 +80,7 @@ async def run(place: Place) -> Outcome:
             target=2.5,
         )
     )
+    await _explain(place)
     return Outcome(lines)
 
 
@@ -83,11 +89,20 @@ async def _rounds(
 ) -> dict[str, list[Result]]:
     """Each on a database of its own, none of which has to pay for another's pages."""
 
-    async def measure(contender: Measure) -> Result:
+    async def measure(name: str) -> Result:
         async with place.server.fresh_database() as database:
             await place.server.run("CHECKPOINT")
-            return await contender(database, load)
+            own = (os.getpid(),) if name == OURS else ()
+            with place.profiler.processes(scenario, *own):
+                return await contenders[name](database, load)
 
-    return await in_turns(
-        scenario, {name: partial(measure, contender) for name, contender in contenders.items()}, place.rounds
-    )
+    return await in_turns(scenario, {name: partial(measure, name) for name in contenders}, place.rounds)
+
+
+async def _explain(place: Place) -> None:
+    """What the server does for a batch."""
+    async with place.server.fresh_database() as database:
+        connection = await asyncpg.connect(database.service_url)
+        batch = batch_arguments([EncodedRequest(new_request()) for _ in range(CALLERS // 2)])
+        await place.profiler.statement("append", connection, APPEND, batch)
+        await connection.close()

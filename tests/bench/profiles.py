@@ -35,7 +35,7 @@ class Profiler:
         program = Path(sys.executable).with_name("py-spy")
         spies = []
         for pid in pids:
-            output = self._folder / f"{name}-{pid}.txt"
+            output = self._folder / f"{name.replace(', ', '-').replace(' ', '-')}-{pid}.txt"
             arguments = ("record", "--pid", str(pid), "--rate", str(RATE), "--format", "raw", "--nonblocking")
             command = [str(program), *arguments, "--subprocesses", "--output", str(output)]
             spies.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))

@@ -84,9 +84,10 @@ async def _measure(place: Place, readers: int) -> list[Found]:
         writer = await start("writer", database.service_url, str(RATE), str(events))
         await asyncio.sleep(WARM_UP)
         used = [processor_seconds([process])]
-        for _ in range(place.rounds):
-            await asyncio.sleep(SECONDS)
-            used.append(processor_seconds([process]))
+        with place.profiler.processes(f"readers-{readers}", process):
+            for _ in range(place.rounds):
+                await asyncio.sleep(SECONDS)
+                used.append(processor_seconds([process]))
         await writer.wait()
         told = await crowd.stdout.read()
         if not told:

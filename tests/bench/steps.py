@@ -7,6 +7,7 @@ one decodes it and inserts a row over a pool, which is what a service without a 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -99,6 +100,7 @@ class _Steps:
     """The contenders, each with a server in this process."""
 
     def __init__(self, place: Place, database: Database, program: Program, body: Path) -> None:
+        self._profiler = place.profiler
         self._database = database
         self._program = program
         self._body = body
@@ -127,7 +129,8 @@ class _Steps:
         self._paths.write_text("\n".join(f"/api/reports/{report}/parameters" for report in reports))
         assert self._program.api_url is not None
         before = await self._count("report_builder_audit WHERE event_type = 'report.parameters_set'")
-        posted = await self._post(self._program.api_url)
+        with self._profiler.processes("steps", os.getpid()):
+            posted = await self._post(self._program.api_url)
         await self._check(posted, before, "report_builder_audit WHERE event_type = 'report.parameters_set'")
         return posted
 
