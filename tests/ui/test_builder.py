@@ -101,6 +101,7 @@ async def test_the_whole_run_by_keyboard_alone(tab: Tab, ground: Ground) -> None
     await keys.press("ArrowDown")
     await keys.press("Enter")
     await expect(tab.search("Workflow")).to_have_value("Clicks by campaign and day")
+    await page.get_by_role("radio", name="Last 7 days").wait_for()
     await reach("Last 7 days")
     await keys.press("ArrowRight")
     await expect(page.get_by_role("radio", name="Last 14 days")).to_be_checked()
@@ -129,6 +130,7 @@ async def test_the_whole_run_by_keyboard_alone(tab: Tab, ground: Ground) -> None
 
 FOCUSED = """() => {
   const at = document.activeElement
+  if (at === document.body) return ''  // nothing has the focus, and every text of the page is in it
   const labels = [...(at.labels ?? [])].map((each) => each.textContent)
   const by = (at.getAttribute('aria-labelledby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent)
   return [at.getAttribute('aria-label'), ...labels, ...by, at.textContent].join(' ')

@@ -179,7 +179,8 @@ async def _live_through_everything(service: Service, amazon: Amazon, numbers: Nu
     await amazon.on()
     amazon.faults(revoked_tokens=(TOKEN,), echo_secrets=True)
     collection_id = await submit(service, OTHER, numbers, days=6)
-    await held(service, collection_id)
+    # After so many errors the instance may be left alone first, for as long as its breaker is open.
+    await held(service, collection_id, seconds=60)
     path = f"/api/accounts/{account_id}/reconnect"
     assert (await service.post(path, {})).status == 422
     assert (await service.post(path, {"refresh_token": BAD_TOKEN, "client_id": "a b"})).status == 422

@@ -28,14 +28,14 @@ async def submit(service: Service, instance_id: str, numbers: Numbers, days: int
     return collection_id
 
 
-async def held(service: Service, collection_id: str) -> Any:
+async def held(service: Service, collection_id: str, seconds: float = 20) -> Any:
     """The collection once it is held and nothing of it is under way."""
 
     async def look() -> Any:
         collection = await service.read(f"/api/data-collections/{collection_id}")
         return collection if collection["held_by"] and not collection["segments_active"] else None
 
-    return await until("held", look)
+    return await until("held", look, seconds)
 
 
 async def finished(service: Service, collection_id: str) -> Any:

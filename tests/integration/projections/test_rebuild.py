@@ -440,11 +440,13 @@ async def test_verify_names_the_first_row_that_differs_and_changes_nothing(
 async def test_verify_names_the_row_with_the_lowest_key(
     database: Database, pool: Pool, admin: asyncpg.Connection[Any], segment_ids: list[UUID]
 ) -> None:
+    lowest = await pool.fetchrow(
+        "SELECT segment_id::text AS id, row_count FROM report_data_weeks ORDER BY segment_id LIMIT 1"
+    )
+    assert lowest is not None
     await admin.execute("UPDATE report_data_weeks SET row_count = 99")
     first = (await verify(database.service_url)).first
-    lowest = await pool.fetchrow("SELECT segment_id::text AS id FROM report_data_weeks ORDER BY segment_id LIMIT 1")
-    assert lowest is not None
-    assert first == DifferingRow("report_data_weeks", lowest["id"], "row_count", 99, None)
+    assert first == DifferingRow("report_data_weeks", lowest["id"], "row_count", 99, lowest["row_count"])
 
 
 @pytest.mark.parametrize("work", [verify, rebuild])
