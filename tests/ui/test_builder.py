@@ -123,8 +123,9 @@ async def test_the_whole_run_by_keyboard_alone(tab: Tab, ground: Ground) -> None
     await tab.on("By keyboard")
     await expect(page.get_by_text("Complete.", exact=True)).to_be_visible()
     await expect(page.get_by_role("img", name=re.compile("^impressions, added up by day"))).to_be_visible()
-    await reach("Table")
+    await reach("Chart")
     await keys.press("ArrowRight")
+    await expect(page.get_by_role("radio", name="Table")).to_be_checked()
     await reach("CSV")
 
 
