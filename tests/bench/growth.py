@@ -35,8 +35,10 @@ SIZES = (10_000, 100_000, 1_000_000)
 APPENDED = 2_048
 """Events of a round: few enough that the shortest log stays by far the shortest."""
 
-REPLAYED = 10_000
-READS = 50
+REPLAYED = 40_000
+"""Events of a round: several times all that a history has, as some of its stretches have longer events."""
+
+READS = 200
 """Pages of a round, whose median counts."""
 
 WITHIN = 1.3
@@ -54,10 +56,11 @@ class Log:
         self._replayed = 0
 
     async def find(self) -> None:
-        """Looks up what its pages are of: a collection from the middle."""
+        """Looks up what its pages are of: a backfill from the middle, as long as that of every other log."""
         self._collection = await self._pool.fetchval(
-            "SELECT collection_id FROM report_data_collections ORDER BY created_at"
-            " OFFSET (SELECT count(*) / 2 FROM report_data_collections) LIMIT 1"
+            "SELECT (array_agg(collection_id ORDER BY created_at))[(count(*) + 1) / 2] FROM report_data_collections"
+            " WHERE finished_at IS NOT NULL"
+            " AND segments_total = (SELECT max(segments_total) FROM report_data_collections)"
         )
 
     async def append(self) -> float:

@@ -76,21 +76,20 @@ BEGIN
     _alike := NOT EXISTS (SELECT FROM unnest(request_keys) AS r(key) JOIN idempotency_keys k ON k.key = r.key);
   END IF;
   IF _alike THEN
-    SELECT array_agg(w.head ORDER BY w.ordinal) INTO _heads
+    SELECT array_agg(w.head + 1 ORDER BY w.ordinal), array_agg(_last + w.ordinal ORDER BY w.ordinal),
+           array_agg('appended'::text)
+      INTO versions, first_positions, verdicts
       FROM (SELECT w.*, coalesce((SELECT a.stream_version FROM report_builder_audit a WHERE a.stream = w.stream
                                    ORDER BY a.stream_version DESC LIMIT 1), 0) AS head
               FROM unnest(write_streams, write_expected) WITH ORDINALITY AS w(stream, expected, ordinal)) w
     HAVING bool_and(coalesce(w.expected = w.head, true)) AND count(DISTINCT w.stream) = count(*);
   END IF;
 
-  IF _heads IS NOT NULL THEN
+  IF verdicts IS NOT NULL THEN
     _appended := true;
-    verdicts := array_fill('appended'::text, ARRAY[_requests]);
-    SELECT array_agg(_last + n), array_agg(_heads[n] + 1) INTO _positions, _event_versions
-      FROM generate_series(1, _requests) AS n;
-    first_positions := _positions;
-    last_positions := _positions;
-    versions := _event_versions;
+    _event_versions := versions;
+    _positions := first_positions;
+    last_positions := first_positions;
   ELSE
     SELECT array_agg(s.slot ORDER BY s.ordinal) INTO _slots
       FROM (SELECT w.ordinal, dense_rank() OVER (ORDER BY w.stream) AS slot
