@@ -33,16 +33,18 @@ class Line(msgspec.Struct, frozen=True):
     """One line of the table. `ours` is in `unit`. Beside another it is `ratio` that counts, ours to theirs, the spread
     of each round's own, since what runs in one round has met the same machine; alone it is `ours`.
 
-    `better` says which way is good; `target` is the least that is wanted, or the most, None where nothing is."""
+    `better` says which way is good; `target` is the least that is wanted, or the most, None where nothing is. `samples`
+    and `their_samples` have a figure for each round."""
 
     scenario: str
     measure: str
     unit: str
     better: Literal["more", "less"]
+    samples: Sequence[float]
     ours: Spread
-    rounds: int
     target: float | None = None
     beside: str | None = None
+    their_samples: Sequence[float] = ()
     theirs: Spread | None = None
     ratio: Spread | None = None
 
@@ -73,7 +75,7 @@ def alone(
     target: float | None = None,
 ) -> Line:
     """A line that is held against a number alone."""
-    return Line(scenario, measure, unit, better, spread(samples), len(samples), target)
+    return Line(scenario, measure, unit, better, samples, spread(samples), target)
 
 
 def beside(
@@ -89,7 +91,18 @@ def beside(
 ) -> Line:
     """A line that is held against somebody else's figures of the same rounds."""
     ratios = [mine / their for mine, their in zip(ours, theirs, strict=True)]
-    return Line(scenario, measure, unit, better, spread(ours), len(ours), target, other, spread(theirs), spread(ratios))
+    return Line(
+        scenario, measure, unit, better, ours, spread(ours), target, other, theirs, spread(theirs), spread(ratios)
+    )
+
+
+def joined(first: Line, second: Line) -> Line:
+    """The same line over the rounds of both."""
+    of = first.scenario, first.measure, first.unit
+    samples, theirs = [*first.samples, *second.samples], [*first.their_samples, *second.their_samples]
+    if first.beside is None:
+        return alone(*of, samples, better=first.better, target=first.target)
+    return beside(*of, samples, first.beside, theirs, better=first.better, target=first.target)
 
 
 def worse_than(recorded: Spread, line: Line) -> float:
@@ -115,7 +128,7 @@ def _cells(line: Line) -> list[str]:
         f"{number(line.theirs.median)} {line.unit}" if line.theirs else "",
         f"{number(judged.median)}{times}",
         f"{number(judged.low)} to {number(judged.high)}",
-        str(line.rounds),
+        str(len(line.samples)),
         "" if line.target is None else f"{sign} {number(line.target)}{times}",
         "" if line.target is None else "missed" if line.missed else "reached",
     ]
@@ -135,6 +148,6 @@ def markdown(lines: Sequence[Line]) -> str:
     return _aligned([HEADINGS, rule, *map(_cells, lines)], lambda cells: f"| {' | '.join(cells)} |")
 
 
-def _aligned(rows: Sequence[Sequence[str]], joined: Callable[[Sequence[str]], str]) -> str:
+def _aligned(rows: Sequence[Sequence[str]], written: Callable[[Sequence[str]], str]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    return "\n".join(joined([cell.ljust(width) for cell, width in zip(row, widths, strict=True)]) for row in rows)
+    return "\n".join(written([cell.ljust(width) for cell, width in zip(row, widths, strict=True)]) for row in rows)

@@ -14,18 +14,15 @@ from tests.postgres import Server
 
 class Place(msgspec.Struct, frozen=True):
     """A durable server, the process id of its postmaster, and a folder that goes with it; other users may pass through
-    the folder. `quick` asks for less of everything. `profiler` takes profiles where they are wanted."""
+    the folder. `quick` asks for less of everything, `rounds` for so many interleaved ones. `profiler` takes profiles
+    where they are wanted."""
 
     server: Server
     postmaster: int
     folder: Path
     quick: bool
+    rounds: int
     profiler: Profiler
-
-    @property
-    def rounds(self) -> int:
-        """So many interleaved rounds; seven are the least from which quartiles can be told."""
-        return 3 if self.quick else 7
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ EVENTS, QUICK = 300_000, 60_000
 """In each round."""
 
 LONG, LONG_QUICK = 1_000_000, 200_000
-LONG_ROUNDS = 3
+LONG_ROUNDS = 2
 
 PROJECTED = 20_000
 """So many for the projector, whose speed is the same for any number."""

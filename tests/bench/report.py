@@ -27,7 +27,7 @@ class Report(msgspec.Struct, frozen=True):
     quick: bool
     surroundings: Surroundings
     lines: list[Line]
-    figures: dict[str, object]
+    figures: dict[str, list[object]]
     wrong: dict[str, str]
 
 

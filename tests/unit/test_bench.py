@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from tests.bench.lines import Spread, alone, beside, spread, table, worse_than
+from tests.bench.lines import Spread, alone, beside, joined, spread, table, worse_than
 from tests.bench.report import noticed
 
 
@@ -17,6 +17,15 @@ def test_a_ratio_is_the_median_of_the_rounds_own() -> None:
     assert line.ratio.median == 3.0
     assert not line.missed
     assert line.name == "append: events beside pgbench"
+
+
+def test_what_was_measured_at_two_times_is_one_line_of_all_its_rounds() -> None:
+    first = beside("append", "events", "/s", [300], "pgbench", [100], better="more", target=3)
+    second = beside("append", "events", "/s", [200, 100], "pgbench", [100, 100], better="more", target=3)
+    whole = beside("append", "events", "/s", [300, 200, 100], "pgbench", [100, 100, 100], better="more", target=3)
+    assert joined(first, second) == whole
+    once, twice = (alone("start", "to ready", "s", samples, better="less") for samples in ([2.0], [2.0, 2.0]))
+    assert joined(once, once) == twice
 
 
 @pytest.mark.parametrize(
