@@ -119,7 +119,8 @@ async def measure(place: Place, names: Sequence[str]) -> Report:
     lines: dict[str, dict[str, Line]] = {name: {} for name in names}
     figures: dict[str, list[object]] = {}
     wrong: dict[str, str] = {}
-    for name in (*names, *(name for name in names if name in ALL and not place.quick)):
+    again = [name for name in names if name in ALL and not place.quick]
+    for number, name in enumerate((*names, *again)):
         if name in wrong:
             continue
         machine.measure()
@@ -127,7 +128,10 @@ async def measure(place: Place, names: Sequence[str]) -> Report:
         run: Scenario = import_module(f"tests.bench.{name}").run
         try:
             await require_durability(place.server)
-            outcome = await run(place if name in ALL else msgspec.structs.replace(place, rounds=2 * place.rounds))
+            folder = place.folder / str(number)
+            folder.mkdir()
+            rounds = place.rounds if name in ALL else 2 * place.rounds
+            outcome = await run(msgspec.structs.replace(place, folder=folder, rounds=rounds))
         except WRONG as error:
             wrong[name] = str(error)
         except Exception as error:
